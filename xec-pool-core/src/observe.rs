@@ -1,0 +1,186 @@
+//! Who may watch a pool: metrics, traces, logs. Watching never slows a caller by more than the watcher's own work,
+//! and never breaks one: a panic in here is caught and counted ([`Stats::observer_panics`]).
+
+use std::{fmt, ops::BitOr, panic::Location, sync::Arc, time::Duration};
+
+use crate::{ConnectionId, Endpoint, FailureKind, LeaseId, PoolEvent, PoolId, Stats};
+
+/// Watches one pool or several. Runs without any lock of the pool's, so it may call the pool.
+pub trait Observer: Send + Sync + 'static {
+    /// What it wants to hear. Asked once, when the pool is built; what nobody wants costs nothing.
+    fn interest(&self) -> Interest {
+        Interest::ALL
+    }
+
+    /// Told once for each pool, before its first event. `pool` keeps nothing alive.
+    fn attach(&self, pool: WeakPool) {
+        let _ = pool;
+    }
+
+    /// Something happened. Called in the order of the events, never twice at once for one pool, on the thread of
+    /// whoever caused an event.
+    fn on_event(&self, event: &PoolEvent) {
+        let _ = event;
+    }
+
+    /// Something begins that will take a while (a span). `parent` is the observation that it belongs to. `None`:
+    /// not interested in this one.
+    fn begin(&self, start: &Start<'_>, parent: Option<&dyn Observation>) -> Option<Arc<dyn Observation>> {
+        let _ = (start, parent);
+        None
+    }
+}
+
+/// What an [`Observer`] wants to hear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Interest(u8);
+
+impl Interest {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// All events but [`PoolEvent::StateChanged`].
+    pub const EVENTS: Self = Self(1);
+    /// [`PoolEvent::StateChanged`].
+    pub const STATES: Self = Self(2);
+    /// [`Observer::begin`].
+    pub const SPANS: Self = Self(4);
+    /// Everything.
+    pub const ALL: Self = Self(7);
+
+    /// Whether all of `other` is in it.
+    #[must_use]
+    pub const fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl BitOr for Interest {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+/// What an [`Observation`] is of.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Start<'a> {
+    /// A caller asks for a connection.
+    #[non_exhaustive]
+    Acquire {
+        /// The pool's name.
+        pool: &'a str,
+        /// Where the caller stands.
+        caller: &'static Location<'static>,
+    },
+    /// A dial. Its parent is the acquire that it is for, where it is for one.
+    #[non_exhaustive]
+    Connect {
+        /// The pool's name.
+        pool: &'a str,
+        /// The connection that is to be.
+        id: ConnectionId,
+        /// 1, and one more for each dial in a row that failed before.
+        attempt: u32,
+    },
+    /// A lease, from acquire to release. Its parent is the acquire.
+    #[non_exhaustive]
+    Lease {
+        /// The pool's name.
+        pool: &'a str,
+        /// The connection.
+        id: ConnectionId,
+        /// The lease.
+        lease: LeaseId,
+    },
+}
+
+/// One thing that takes a while, as an [`Observer`] sees it. Dropped without [`end`](Self::end): it was cancelled.
+pub trait Observation: Send + Sync + 'static {
+    /// A part of it begins now.
+    fn phase(&self, name: &'static str) {
+        let _ = name;
+    }
+
+    /// It ended. Called at most once.
+    fn end(&self, outcome: &Outcome<'_>);
+
+    /// Itself, so that an observer finds its own type again in a `parent`.
+    fn as_any(&self) -> &dyn std::any::Any;
+}
+
+/// How an [`Observation`] ended.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Outcome<'a> {
+    /// A caller got a connection.
+    #[non_exhaustive]
+    Acquired {
+        /// Which.
+        id: ConnectionId,
+        /// From the call to the connection.
+        waited: Duration,
+        /// Whether somebody had it before.
+        reused: bool,
+    },
+    /// The connection is open.
+    Connected,
+    /// The lease came home.
+    Released,
+    /// It failed.
+    #[non_exhaustive]
+    Failed {
+        /// A short stable word, as in [`PoolEvent::AcquireFailed`] or [`FailureKind::as_str`].
+        error: &'static str,
+        /// The kind, where a dial failed.
+        kind: Option<FailureKind>,
+        /// The whole text.
+        message: &'a str,
+    },
+}
+
+/// A pool as a watcher holds it: not generic, and keeps nothing alive.
+#[derive(Clone)]
+pub struct WeakPool {
+    pub(crate) id: PoolId,
+    pub(crate) name: Arc<str>,
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) far_end: Arc<dyn WeakFarEnd>,
+}
+
+/// The pool's side of a [`WeakPool`].
+pub(crate) trait WeakFarEnd: Send + Sync {
+    fn stats(&self) -> Option<Stats>;
+}
+
+impl WeakPool {
+    /// Which pool, unique in this process.
+    #[must_use]
+    pub fn id(&self) -> PoolId {
+        self.id
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it dials to, where the transport tells.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
+    }
+
+    /// Its figures; `None` once it is gone. Takes the pool's lock for a moment; no user code ever runs under it.
+    #[must_use]
+    pub fn stats(&self) -> Option<Stats> {
+        self.far_end.stats()
+    }
+}
+
+impl fmt::Debug for WeakPool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakPool").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
+    }
+}
