@@ -15,8 +15,14 @@ mod event;
 
 mod stats;
 
+mod error;
+
+// What decides.
+mod machine;
+
 pub use crate::{
     context::{Cancelled, ConnectContext, LostSignal},
+    error::{AcquireError, DialError, TimedOut, TimedOutStage},
     event::{CloseReason, ConnectionId, ConnectionState, LeaseId, PoolEvent},
     gate::{Cause, Denied, DialRequest, Gate, GateLink, Pass, PoolId, Settlement},
     observe::{Interest, Observation, Observer, Outcome, Start, WeakPool},

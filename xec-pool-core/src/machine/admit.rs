@@ -1,0 +1,176 @@
+//! Who is served at once, who waits and until when, and who is turned away.
+//!
+//! Seed: Queue Management.
+
+use super::{
+    Machine,
+    facts::{Ask, Asked, Fact, Loan, Order, Refusal},
+    invariants,
+    moment::{Moment, Span},
+    notes::Note,
+    queue::{Ticket, Waiter},
+    slot::SlotId,
+};
+use crate::{ConnectionState, LeaseId, Phase, TimedOutStage};
+
+impl Machine {
+    /// A caller asks for a connection.
+    pub(crate) fn ask(&mut self, ask: Ask, now: Moment) -> Asked {
+        let now = self.advance(now);
+        if let Some(loan) = self.lend_at_once(ask, now) {
+            invariants::check(self);
+            return Asked::Lent(loan);
+        }
+        if let Some(refusal) = self.turn_away(ask) {
+            self.tally.refused(&refusal);
+            if let Refusal::QueueFull { waiting } = refusal {
+                self.notes.event(Note::QueueFull { waiting });
+            }
+            return Asked::Refused(refusal);
+        }
+        let ticket = self.enqueue(ask, now);
+        self.dialling.admit_newcomer(self.queue.len(), self.limits.retry_delay, now);
+        self.settle_for(Some(ticket), now);
+        self.dialling.newcomer_done();
+        invariants::check(self);
+        Asked::Waiting(ticket)
+    }
+
+    /// A caller asks for an idle connection that needs no check, and never waits.
+    pub(crate) fn ask_idle(&mut self, now: Moment) -> Asked {
+        let now = self.advance(now);
+        if let Some(loan) = self.lend_at_once(Ask::default(), now) {
+            return Asked::Lent(loan);
+        }
+        Asked::Refused(self.refusal_by_phase().unwrap_or(Refusal::NoneIdle))
+    }
+
+    /// The short way: nobody waits, and the idle connection that came home last needs no check.
+    fn lend_at_once(&mut self, ask: Ask, now: Moment) -> Option<Loan> {
+        // One who asks again stands before everybody who waits.
+        if self.phase != Phase::Open || self.suspended || !(self.queue.is_empty() || ask.again.is_some()) {
+            return None;
+        }
+        let &id = self.slots.idle.last()?;
+        if self.needs_check(id, now) || self.is_over_age(id, now) {
+            return None;
+        }
+        self.slots.idle.pop();
+        let waited = ask.again.map_or(Span(0), |again| now.since(again.asked_at));
+        Some(self.lend(id, waited, now))
+    }
+
+    /// Puts a connection into a caller's hands.
+    pub(super) fn lend(&mut self, id: SlotId, waited: Span, now: Moment) -> Loan {
+        self.step(id, Some(ConnectionState::Active));
+        self.leases += 1;
+        let lease = LeaseId(self.leases);
+        let slot = self.slots.at(id);
+        slot.leases += 1;
+        slot.lease = lease;
+        slot.lent_at = now;
+        let reused = std::mem::replace(&mut slot.used, true);
+        self.tally.lent(waited);
+        Loan { slot: id, lease, waited, reused }
+    }
+
+    /// Gives a connection to whoever is next. It must not be on the idle list any more.
+    pub(super) fn lend_to_next(&mut self, id: SlotId, now: Moment) -> bool {
+        let Some(ticket) = self.queue.next(self.limits.newest_first) else { return false };
+        let waiter = self.queue.leave(ticket).expect("who is next still waits");
+        let loan = self.lend(id, now.since(waiter.asked_at), now);
+        self.order(Order::Lend { ticket, loan });
+        true
+    }
+
+    fn refusal_by_phase(&self) -> Option<Refusal> {
+        match self.phase {
+            Phase::Open => None,
+            Phase::Draining => Some(Refusal::Draining),
+            Phase::Closed => Some(Refusal::Closed),
+        }
+    }
+
+    fn turn_away(&self, ask: Ask) -> Option<Refusal> {
+        if let Some(refusal) = self.refusal_by_phase() {
+            return Some(refusal);
+        }
+        if self.supply() == 0 && !self.suspended {
+            if let Some(until) = self.dialling.shut_until(self.now) {
+                return Some(Refusal::CircuitOpen { retry_after: self.until(until) });
+            }
+        }
+        let full = self.queue.counted() >= self.limits.queue_capacity;
+        (full && ask.again.is_none() && !self.may_have_its_own())
+            .then(|| Refusal::QueueFull { waiting: self.queue.len() })
+    }
+
+    /// Whether a dial or a check can be the next caller's own: its rank is within what is on the way or free.
+    fn may_have_its_own(&self) -> bool {
+        use ConnectionState::{Connecting, Idle, Validating};
+        let on_the_way =
+            self.slots.count(Connecting) + self.slots.count(Validating) + self.slots.count(Idle) + self.free_places();
+        self.queue.len() < on_the_way
+    }
+
+    /// How many more slots may be taken.
+    pub(super) fn free_places(&self) -> u32 {
+        self.limits.max.saturating_sub(self.slots.taken())
+    }
+
+    fn enqueue(&mut self, ask: Ask, now: Moment) -> Ticket {
+        let own = self.may_have_its_own() || ask.again.is_some();
+        let by_rule =
+            if own { self.limits.acquire_timeout } else { self.limits.acquire_timeout.min(self.limits.queue_timeout) };
+        let fresh = now.after(ask.timeout.unwrap_or(by_rule));
+        let (asked_at, deadline) = match ask.again {
+            Some(again) => (again.asked_at, again.deadline.unwrap_or(fresh)),
+            None => (now, fresh),
+        };
+        let (run, failures) = self.dialling.run();
+        let waiter = Waiter { asked_at, deadline, counted: !own, run, failures };
+        self.due(deadline);
+        // Under lifo «next» is the back, so that is where one who asks again belongs.
+        self.queue.enter(waiter, ask.again.is_some() && !self.limits.newest_first)
+    }
+
+    /// A caller went away: Fact::GaveUp.
+    pub(super) fn gave_up(&mut self, ticket: Ticket) {
+        if self.queue.leave(ticket).is_none() {
+            bug!("{:?} of nobody who waits", Fact::GaveUp(ticket));
+        }
+    }
+
+    /// Refuses all whose deadline has come.
+    pub(super) fn expire_waiters(&mut self, now: Moment) {
+        while let Some((deadline, ticket)) = self.queue.first_deadline() {
+            if deadline > now {
+                return;
+            }
+            let asked_at = self.queue.get(ticket).map_or(now, |waiter| waiter.asked_at);
+            let refusal = Refusal::TimedOut {
+                stage: self.lacked(ticket),
+                waited: now.since(asked_at),
+                limit: deadline.since(asked_at),
+            };
+            self.refuse(ticket, refusal);
+        }
+    }
+
+    /// What a caller lacked when its time was up.
+    fn lacked(&self, ticket: Ticket) -> TimedOutStage {
+        if self.suspended {
+            return TimedOutStage::Suspended;
+        }
+        let (checks, dials) = (self.slots.borrow_checks, self.slots.count(ConnectionState::Connecting));
+        let rank = self.queue.iter().take((checks + dials) as usize).position(|(other, _)| other == ticket);
+        match rank {
+            Some(rank) if rank < checks as usize => TimedOutStage::Validate,
+            Some(_) => TimedOutStage::Connect,
+            None if dials == 0 && self.free_places() > 0 && self.dialling.is_held_back(self.now) => {
+                TimedOutStage::BackOff
+            }
+            None => TimedOutStage::Queue,
+        }
+    }
+}

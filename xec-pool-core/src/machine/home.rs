@@ -1,0 +1,129 @@
+//! How connections come home, and how they end.
+//!
+//! Seed: Connection Borrowing.
+
+use super::{
+    Machine,
+    facts::{Fate, Order},
+    moment::{Moment, Span},
+    notes::Note,
+    slot::SlotId,
+};
+use crate::{Check, CloseReason, ConnectionState, Phase};
+
+impl Machine {
+    pub(super) fn returned(&mut self, id: SlotId, fate: Fate, now: Moment) {
+        if !self.end_lease(id, now) {
+            return;
+        }
+        match fate {
+            Fate::Fine => self.come_home(id, now),
+            Fate::Broken => self.close_returned(id, CloseReason::Broken),
+            Fate::Discarded => self.close_returned(id, CloseReason::Discarded),
+        }
+    }
+
+    /// Its caller never received it: neither acquired nor released.
+    pub(super) fn unclaimed(&mut self, id: SlotId, broken: bool, waited: Span, now: Moment) {
+        if !self.is_in(id, ConnectionState::Active) {
+            bug!("{id:?} came home unclaimed, but was not lent");
+            return;
+        }
+        self.tally.unclaimed(waited);
+        self.slots.at(id).leases -= 1;
+        if broken {
+            self.close_returned(id, CloseReason::Broken);
+        } else {
+            self.slots.at(id).idle_since = now;
+            self.lend_shelve_or_close(id, now);
+        }
+    }
+
+    /// Its holder keeps it: no longer ours, and not closed.
+    pub(super) fn detached(&mut self, id: SlotId, now: Moment) {
+        if self.end_lease(id, now) {
+            self.step(id, None);
+            self.bury(id, CloseReason::Detached, now);
+        }
+    }
+
+    pub(super) fn closed(&mut self, id: SlotId, reason: CloseReason, now: Moment) {
+        if !self.is_in(id, ConnectionState::Closing) {
+            bug!("{id:?} closed, but was not closing");
+            return;
+        }
+        self.step(id, None);
+        self.bury(id, reason, now);
+    }
+
+    fn bury(&mut self, id: SlotId, reason: CloseReason, now: Moment) {
+        self.tally.destroyed.count(reason);
+        let age = now.since(self.slots.at(id).born);
+        self.notes.event(Note::Destroyed { id, reason, age });
+        self.order(Order::Vacate(id));
+    }
+
+    fn end_lease(&mut self, id: SlotId, now: Moment) -> bool {
+        if !self.is_in(id, ConnectionState::Active) {
+            bug!("{id:?} came home, but was not lent");
+            return false;
+        }
+        self.tally.released += 1;
+        let slot = self.slots.at(id);
+        slot.leases -= 1;
+        let (lease, used) = (slot.lease, now.since(slot.lent_at));
+        self.notes.event(Note::Released { id, lease, used });
+        true
+    }
+
+    fn close_returned(&mut self, id: SlotId, reason: CloseReason) {
+        let reason = self.slots.at(id).doomed.unwrap_or(reason);
+        self.begin_close(id, reason);
+    }
+
+    fn come_home(&mut self, id: SlotId, now: Moment) {
+        self.slots.at(id).idle_since = now;
+        let check = self.limits.validate && self.limits.validate_on_return;
+        if check && self.verdict(id, now).is_none() {
+            self.check(id, Check::Return);
+        } else {
+            self.lend_shelve_or_close(id, now);
+        }
+    }
+
+    /// The one place where a connection that is fine goes on: to the next caller, to the idle ones, or to its end.
+    pub(super) fn lend_shelve_or_close(&mut self, id: SlotId, now: Moment) {
+        if let Some(reason) = self.verdict(id, now) {
+            self.begin_close(id, reason);
+            return;
+        }
+        let served = !self.suspended && !self.queue.is_empty() && !self.needs_check(id, now);
+        if served && !self.slots.at(id).is(ConnectionState::Active) {
+            self.lend_to_next(id, now);
+            return;
+        }
+        // From one caller to the next it passes through idle: two steps for those who watch, none on the list.
+        self.step(id, Some(ConnectionState::Idle));
+        if served {
+            self.lend_to_next(id, now);
+            return;
+        }
+        self.slots.shelve(id);
+        self.due(self.idle_due(id));
+    }
+
+    /// Why a connection may not stay.
+    fn verdict(&self, id: SlotId, now: Moment) -> Option<CloseReason> {
+        let slot = self.slots.get(id)?;
+        if slot.doomed.is_some() {
+            return slot.doomed;
+        }
+        if self.phase != Phase::Open {
+            return Some(CloseReason::Drained);
+        }
+        if self.supply() > self.limits.max {
+            return Some(CloseReason::Shrunk);
+        }
+        (slot.expires <= now).then_some(CloseReason::MaxLifetime)
+    }
+}

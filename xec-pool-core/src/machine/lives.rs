@@ -1,0 +1,409 @@
+//! Random lives: any facts in any order that a real flow could report, every promise checked after each. The clock
+//! goes from alarm to alarm, as the housekeeper's does, so an alarm that is set too late shows.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use proptest::{prelude::*, test_runner::Config};
+
+use super::{
+    Machine,
+    facts::{Again, Ask, Asked, Denial, Fact, Fate, Order, WarmId},
+    invariants,
+    limits::Limits,
+    moment::{Moment, Span},
+    queue::Ticket,
+    slot::SlotId,
+};
+use crate::{CloseReason, ConnectionState, FailureKind, Phase};
+
+/// What the world does next. The numbers pick among what is possible.
+#[derive(Clone, Debug)]
+enum Step {
+    Ask(Option<u16>),
+    TryAsk,
+    GiveUp(usize),
+    Connect(usize, bool),
+    FailDial(usize, u8, u16),
+    Deny(usize, Option<u16>),
+    Reopen,
+    EndCheck(usize, bool),
+    Return(usize, u8),
+    Unclaim(usize, bool),
+    Detach(usize),
+    Lose(usize),
+    EndClose(usize),
+    Wait(u32),
+    Warm(u8),
+    Unwarm(usize),
+    Limits(u8, u8),
+    Suspend,
+    Resume,
+    Drain(Option<u16>),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let pick = 0..64_usize;
+    prop_oneof![
+        12 => prop::option::weighted(0.2, 0..20_000_u16).prop_map(Step::Ask),
+        2 => Just(Step::TryAsk),
+        4 => pick.clone().prop_map(Step::GiveUp),
+        12 => (pick.clone(), any::<bool>()).prop_map(|(n, mortal)| Step::Connect(n, mortal)),
+        4 => (pick.clone(), 0..5_u8, 0..4_000_u16).prop_map(|(n, kind, wait)| Step::FailDial(n, kind, wait)),
+        2 => (pick.clone(), prop::option::of(0..9_000_u16)).prop_map(|(n, wait)| Step::Deny(n, wait)),
+        1 => Just(Step::Reopen),
+        8 => (pick.clone(), prop::bool::weighted(0.7)).prop_map(|(n, passed)| Step::EndCheck(n, passed)),
+        14 => (pick.clone(), 0..10_u8).prop_map(|(n, fate)| Step::Return(n, fate)),
+        2 => (pick.clone(), any::<bool>()).prop_map(|(n, broken)| Step::Unclaim(n, broken)),
+        1 => pick.clone().prop_map(Step::Detach),
+        3 => pick.clone().prop_map(Step::Lose),
+        8 => pick.clone().prop_map(Step::EndClose),
+        8 => prop_oneof![0..900_u32, 0..70_000_u32].prop_map(Step::Wait),
+        1 => (0..6_u8).prop_map(Step::Warm),
+        1 => pick.prop_map(Step::Unwarm),
+        1 => (0..3_u8, 1..6_u8).prop_map(|(min, max)| Step::Limits(min, max)),
+        1 => Just(Step::Suspend),
+        2 => Just(Step::Resume),
+        1 => prop::option::of(0..9_000_u16).prop_map(Step::Drain),
+    ]
+}
+
+fn limits() -> impl Strategy<Value = Limits> {
+    let flags = (any::<bool>(), prop::bool::weighted(0.8), any::<bool>(), any::<bool>(), any::<bool>());
+    let sizes = (0..3_u32, 1..6_u32, 0..5_u32, 0..3_u32, 1..5_u32);
+    (flags, sizes).prop_map(|((lifo, check, borrow, back, recreate), (min, max, queue, attempts, dials))| Limits {
+        min: min.min(max),
+        max,
+        queue_capacity: queue,
+        newest_first: lifo,
+        validate: check,
+        validate_on_borrow: borrow,
+        validate_on_return: back,
+        retry_attempts: attempts,
+        recreate_on_error: recreate,
+        max_concurrent_connects: dials,
+        ..super::stories::limits(0, 1)
+    })
+}
+
+/// Everything that is under way outside the machine.
+struct World {
+    machine: Machine,
+    now: Moment,
+    alarm: Moment,
+    dials: Vec<SlotId>,
+    checks: Vec<SlotId>,
+    closes: Vec<(SlotId, CloseReason)>,
+    leases: Vec<SlotId>,
+    waiting: BTreeMap<Ticket, Moment>,
+    warms: Vec<WarmId>,
+    /// Places taken, as deadpool would count them.
+    places: u32,
+    phase: Phase,
+    drained: bool,
+}
+
+impl World {
+    fn new(limits: Limits) -> Self {
+        let mut world = Self {
+            machine: Machine::new(limits, Moment::START),
+            now: Moment::START,
+            alarm: Moment::NEVER,
+            dials: Vec::new(),
+            checks: Vec::new(),
+            closes: Vec::new(),
+            leases: Vec::new(),
+            waiting: BTreeMap::new(),
+            warms: Vec::new(),
+            places: 0,
+            phase: Phase::Open,
+            drained: false,
+        };
+        world.machine.look(world.now);
+        world.after();
+        world
+    }
+
+    fn take(&mut self, fact: Fact) {
+        self.machine.take(fact, self.now);
+        self.after();
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        match self.machine.ask(ask, self.now) {
+            Asked::Lent(loan) => self.leases.push(loan.slot),
+            Asked::Waiting(ticket) => {
+                let deadline = self.machine.queue.get(ticket).map_or(self.now, |waiter| waiter.deadline);
+                self.waiting.insert(ticket, deadline);
+            }
+            Asked::Refused(_) => {}
+        }
+        self.after();
+    }
+
+    /// Carries the orders out as far as the flow would at once, and checks every promise.
+    fn after(&mut self) {
+        for order in std::mem::take(&mut self.machine.orders) {
+            match order {
+                Order::Connect { slot, .. } => {
+                    self.places += 1;
+                    self.dials.push(slot);
+                }
+                Order::Validate { slot, .. } => self.checks.push(slot),
+                Order::Lend { ticket, loan } => {
+                    assert!(self.waiting.remove(&ticket).is_some(), "{ticket:?} was answered twice");
+                    self.leases.push(loan.slot);
+                }
+                Order::Refuse { ticket, .. } => {
+                    assert!(self.waiting.remove(&ticket).is_some(), "{ticket:?} was answered twice");
+                }
+                Order::Close { slot, reason } => self.closes.push((slot, reason)),
+                Order::Kill(slot) => {
+                    assert!(self.machine.slots.get(slot).is_some(), "{slot:?} was killed after its death");
+                }
+                Order::Vacate(_) => self.places -= 1,
+                Order::Warmed(id) => {
+                    assert!(self.warms.contains(&id), "{id:?} was ended twice");
+                    self.warms.retain(|other| *other != id);
+                }
+                Order::Drained => assert!(!std::mem::replace(&mut self.drained, true), "drained twice"),
+            }
+        }
+        invariants::check(&mut self.machine);
+        self.agrees_with_the_machine();
+        if self.machine.wake_keeper {
+            self.alarm = self.machine.set_alarm(self.now);
+        }
+    }
+
+    fn agrees_with_the_machine(&mut self) {
+        let slots = &self.machine.slots;
+        assert_eq!(self.places, slots.taken(), "a place was kept, or given back twice");
+        let counts = [self.dials.len(), self.leases.len(), self.checks.len(), self.closes.len()];
+        let states = [
+            ConnectionState::Connecting,
+            ConnectionState::Active,
+            ConnectionState::Validating,
+            ConnectionState::Closing,
+        ];
+        assert_eq!(counts.map(|count| count as u32), states.map(|state| slots.count(state)));
+        assert_eq!(self.waiting.len() as u32, self.machine.queue.len(), "somebody waits that the machine forgot");
+        assert!(self.machine.phase >= self.phase, "a phase went back");
+        self.phase = self.machine.phase;
+    }
+
+    /// Time passes, and the housekeeper wakes when its alarm rings.
+    fn wait(&mut self, span: Span) {
+        let until = self.now.after(span);
+        let mut rings = 0;
+        while self.alarm <= until {
+            self.now = self.now.max(self.alarm);
+            self.machine.take(Fact::Ticked, self.now);
+            self.alarm = self.machine.set_alarm(self.now);
+            self.after();
+            rings += 1;
+            assert!(rings < 5_000, "the housekeeper spins");
+        }
+        self.now = until;
+        let late: Vec<_> = self.waiting.iter().filter(|(_, deadline)| **deadline <= until).collect();
+        assert!(late.is_empty(), "waits past its deadline: {late:?} at {until:?}");
+    }
+
+    fn live(&mut self, step: &Step) {
+        let pick = |count: usize, n: usize| (count > 0).then(|| n % count.max(1));
+        match *step {
+            Step::Ask(timeout) => {
+                let timeout = timeout.map(|ms| Span::from(Duration::from_millis(u64::from(ms) + 1)));
+                self.ask(Ask { timeout, again: None });
+            }
+            Step::TryAsk => {
+                if let Asked::Lent(loan) = self.machine.ask_idle(self.now) {
+                    self.leases.push(loan.slot);
+                }
+                self.after();
+            }
+            Step::GiveUp(n) => {
+                if let Some(at) = pick(self.waiting.len(), n) {
+                    let ticket = *self.waiting.keys().nth(at).expect("picked among them");
+                    self.waiting.remove(&ticket);
+                    self.take(Fact::GaveUp(ticket));
+                }
+            }
+            Step::Connect(n, mortal) => {
+                if let Some(at) = pick(self.dials.len(), n) {
+                    let slot = self.dials.remove(at);
+                    let lifetime = if mortal { Span::from(Duration::from_secs(20)) } else { Span::FOREVER };
+                    self.take(Fact::Connected { slot, lifetime });
+                }
+            }
+            Step::FailDial(n, kind, wait) => {
+                if let Some(at) = pick(self.dials.len(), n) {
+                    let slot = self.dials.remove(at);
+                    let kind = match kind {
+                        0 => FailureKind::Throttled,
+                        1 => FailureKind::Credentials,
+                        _ => FailureKind::Unreachable,
+                    };
+                    let retry_after = Span::from(Duration::from_millis(u64::from(wait)));
+                    self.take(Fact::ConnectFailed { slot, kind, retry_after });
+                }
+            }
+            Step::Deny(n, wait) => {
+                if let Some(at) = pick(self.dials.len(), n) {
+                    let slot = self.dials.remove(at);
+                    let denied = wait.map_or(Denial::Busy, |ms| Denial::Shut {
+                        retry_after: Span::from(Duration::from_millis(u64::from(ms))),
+                    });
+                    self.take(Fact::Denied { slot, denied });
+                }
+            }
+            Step::Reopen => self.take(Fact::Reopened),
+            Step::EndCheck(n, passed) => {
+                if let Some(at) = pick(self.checks.len(), n) {
+                    let slot = self.checks.remove(at);
+                    self.take(if passed { Fact::Passed(slot) } else { Fact::Failed(slot) });
+                }
+            }
+            Step::Return(..) | Step::Unclaim(..) | Step::Detach(_) => self.come_home(step),
+            Step::Lose(n) => {
+                let slot = self.machine.slots.all().map(|(id, _)| id).nth(n % 8);
+                if let Some(slot) = slot {
+                    self.take(Fact::Lost(slot));
+                }
+            }
+            Step::EndClose(n) => {
+                if let Some(at) = pick(self.closes.len(), n) {
+                    let (slot, reason) = self.closes.remove(at);
+                    self.take(Fact::Closed { slot, reason });
+                }
+            }
+            Step::Wait(ms) => self.wait(Span::from(Duration::from_millis(u64::from(ms)))),
+            Step::Warm(_) | Step::Unwarm(_) | Step::Limits(..) | Step::Suspend | Step::Resume | Step::Drain(_) => {
+                self.decree(step);
+            }
+        }
+    }
+
+    fn come_home(&mut self, step: &Step) {
+        let (Step::Return(n, _) | Step::Unclaim(n, _) | Step::Detach(n)) = *step else { return };
+        if self.leases.is_empty() {
+            return;
+        }
+        let slot = self.leases.remove(n % self.leases.len());
+        match *step {
+            Step::Return(_, fate) => {
+                let fate = match fate {
+                    0 => Fate::Broken,
+                    1 => Fate::Discarded,
+                    _ => Fate::Fine,
+                };
+                self.take(Fact::Returned { slot, fate });
+            }
+            Step::Unclaim(_, broken) => {
+                self.take(Fact::Unclaimed { slot, broken, waited: Span(0) });
+                if broken {
+                    self.ask(Ask { timeout: None, again: Some(Again { asked_at: Moment::START, deadline: None }) });
+                }
+            }
+            _ => self.take(Fact::Detached(slot)),
+        }
+    }
+
+    fn decree(&mut self, step: &Step) {
+        match *step {
+            Step::Warm(count) => {
+                let id = WarmId(self.machine.tally.created + self.warms.len() as u64 * 1_000_003 + self.now.0);
+                if !self.warms.contains(&id) {
+                    self.warms.push(id);
+                    self.machine.warm(id, u32::from(count), self.now);
+                }
+            }
+            Step::Unwarm(n) if !self.warms.is_empty() => {
+                let id = self.warms.remove(n % self.warms.len());
+                self.machine.unwarm(id);
+            }
+            Step::Limits(min, max) => {
+                self.machine.set_limits(u32::from(min.min(max)), u32::from(max), self.now);
+            }
+            Step::Suspend => self.machine.suspend(self.now),
+            Step::Resume => self.machine.resume(self.now),
+            Step::Drain(within) => {
+                let end =
+                    within.map_or(Moment::NEVER, |ms| self.now.after(Span::from(Duration::from_millis(u64::from(ms)))));
+                self.machine.drain(end, self.now);
+            }
+            _ => {}
+        }
+        self.after();
+    }
+
+    /// Everything under way ends well; then nothing may be missing.
+    fn come_to_rest(&mut self) {
+        self.machine.resume(self.now);
+        self.after();
+        for _ in 0..10_000 {
+            if let Some(slot) = self.dials.pop() {
+                self.take(Fact::Connected { slot, lifetime: Span::FOREVER });
+            } else if let Some(slot) = self.checks.pop() {
+                self.take(Fact::Passed(slot));
+            } else if let Some(slot) = self.leases.pop() {
+                self.take(Fact::Returned { slot, fate: Fate::Fine });
+            } else if let Some((slot, reason)) = self.closes.pop() {
+                self.take(Fact::Closed { slot, reason });
+            } else if self.waiting.is_empty() && self.warms.is_empty() {
+                break;
+            } else {
+                self.wait(Span::from(Duration::from_secs(1)));
+            }
+        }
+        assert!(self.waiting.is_empty(), "somebody waits for ever: {:?}", self.waiting);
+        assert!(self.warms.is_empty(), "a warm waits for ever");
+        let capacity = if self.phase == Phase::Open { self.machine.limits.max } else { 0 };
+        self.whole_capacity(capacity);
+        self.machine.drain(self.now, self.now);
+        self.after();
+        while let Some((slot, reason)) = self.closes.pop() {
+            self.take(Fact::Closed { slot, reason });
+        }
+        self.leases.clear();
+    }
+
+    /// As many callers as there may be connections get one each, at the same time.
+    fn whole_capacity(&mut self, capacity: u32) {
+        for _ in 0..capacity {
+            self.take(Fact::Reopened);
+            self.ask(Ask::default());
+            for _ in 0..100 {
+                if let Some(slot) = self.dials.pop() {
+                    self.take(Fact::Connected { slot, lifetime: Span::FOREVER });
+                } else if let Some(slot) = self.checks.pop() {
+                    self.take(Fact::Passed(slot));
+                } else if let Some((slot, reason)) = self.closes.pop() {
+                    self.take(Fact::Closed { slot, reason });
+                } else if !self.waiting.is_empty() {
+                    self.wait(Span::from(Duration::from_millis(100)));
+                } else {
+                    break;
+                }
+            }
+        }
+        assert_eq!(self.leases.len() as u32, capacity, "capacity was lost");
+    }
+}
+
+fn lives() -> u32 {
+    std::env::var("XEC_POOL_LIVES").ok().and_then(|text| text.parse().ok()).unwrap_or(2_000)
+}
+
+proptest! {
+    #![proptest_config(Config { cases: lives(), max_shrink_iters: 20_000, failure_persistence: None, ..Config::default() })]
+
+    #[test]
+    fn every_promise_holds_in_every_life(limits in limits(), steps in prop::collection::vec(step(), 1..160)) {
+        let mut world = World::new(limits);
+        world.machine.notes.events = true;
+        for step in &steps {
+            world.live(step);
+        }
+        world.come_to_rest();
+    }
+}

@@ -1,0 +1,176 @@
+//! The callers who wait: an ordered list in a slab, so that leaving from the middle costs nothing, and a heap of
+//! deadlines that is cleaned when it has mostly dead entries.
+//!
+//! Seed: Queue Management.
+
+use std::{cmp::Reverse, collections::BinaryHeap, fmt};
+
+use super::moment::Moment;
+
+const NONE: u32 = u32::MAX;
+
+/// A caller's place in the queue.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct Ticket {
+    pub(crate) serial: u64,
+    pub(crate) index: u32,
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Ticket({})", self.serial)
+    }
+}
+
+/// What the machine knows of one who waits.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Waiter {
+    pub(crate) asked_at: Moment,
+    pub(crate) deadline: Moment,
+    /// Whether it counts against `queue_capacity`: no dial or check could be its own when it came.
+    pub(crate) counted: bool,
+    /// The dialling run it came in, and how many dials of that run had failed by then.
+    pub(crate) run: u64,
+    pub(crate) failures: u32,
+}
+
+#[derive(Debug)]
+struct Place {
+    serial: u64,
+    waiter: Waiter,
+    before: u32,
+    behind: u32,
+}
+
+/// The queue.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    slab: Vec<Place>,
+    vacant: Vec<u32>,
+    front: u32,
+    back: u32,
+    len: u32,
+    counted: u32,
+    serials: u64,
+    deadlines: BinaryHeap<Reverse<(Moment, Ticket)>>,
+}
+
+impl Queue {
+    pub(crate) fn new() -> Self {
+        Self {
+            slab: Vec::new(),
+            vacant: Vec::new(),
+            front: NONE,
+            back: NONE,
+            len: 0,
+            counted: 0,
+            serials: 0,
+            deadlines: BinaryHeap::new(),
+        }
+    }
+
+    pub(crate) fn len(&self) -> u32 {
+        self.len
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// How many count against `queue_capacity`.
+    pub(crate) fn counted(&self) -> u32 {
+        self.counted
+    }
+
+    pub(crate) fn get(&self, ticket: Ticket) -> Option<&Waiter> {
+        self.slab.get(ticket.index as usize).filter(|place| place.serial == ticket.serial).map(|place| &place.waiter)
+    }
+
+    /// Those who wait, from the front.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (Ticket, &Waiter)> {
+        let mut at = self.front;
+        std::iter::from_fn(move || {
+            let index = at;
+            let place = self.slab.get(index as usize)?;
+            at = place.behind;
+            Some((Ticket { serial: place.serial, index }, &place.waiter))
+        })
+    }
+
+    /// Lets a caller in, at the back, or at the front if it had its turn already.
+    pub(crate) fn enter(&mut self, waiter: Waiter, at_front: bool) -> Ticket {
+        self.serials += 1;
+        let (before, behind) = if at_front { (NONE, self.front) } else { (self.back, NONE) };
+        let place = Place { serial: self.serials, waiter, before, behind };
+        let index = if let Some(index) = self.vacant.pop() {
+            self.slab[index as usize] = place;
+            index
+        } else {
+            self.slab.push(place);
+            u32::try_from(self.slab.len() - 1).expect("fewer than 2^32 callers wait")
+        };
+        *self.behind_of(before) = index;
+        *self.before_of(behind) = index;
+        self.len += 1;
+        self.counted += u32::from(waiter.counted);
+        let ticket = Ticket { serial: self.serials, index };
+        if waiter.deadline != Moment::NEVER {
+            self.note_deadline(waiter.deadline, ticket);
+        }
+        ticket
+    }
+
+    /// Lets a caller out, wherever it stands. `None`: it is out already.
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> Option<Waiter> {
+        let place = self.slab.get_mut(ticket.index as usize).filter(|place| place.serial == ticket.serial)?;
+        place.serial = 0;
+        let (waiter, before, behind) = (place.waiter, place.before, place.behind);
+        *self.behind_of(before) = behind;
+        *self.before_of(behind) = before;
+        self.vacant.push(ticket.index);
+        self.len -= 1;
+        self.counted -= u32::from(waiter.counted);
+        Some(waiter)
+    }
+
+    /// Whose turn it is.
+    pub(crate) fn next(&self, newest_first: bool) -> Option<Ticket> {
+        let index = if newest_first { self.back } else { self.front };
+        self.slab.get(index as usize).map(|place| Ticket { serial: place.serial, index })
+    }
+
+    /// The earliest deadline of anybody who still waits.
+    pub(crate) fn first_deadline(&mut self) -> Option<(Moment, Ticket)> {
+        while let Some(&Reverse((deadline, ticket))) = self.deadlines.peek() {
+            if self.get(ticket).is_some() {
+                return Some((deadline, ticket));
+            }
+            self.deadlines.pop();
+        }
+        None
+    }
+
+    fn note_deadline(&mut self, deadline: Moment, ticket: Ticket) {
+        // Each entry is looked at once for every time the heap doubles: constant work for each caller.
+        if self.deadlines.len() > 2 * self.len as usize + 64 {
+            let mut deadlines = std::mem::take(&mut self.deadlines);
+            deadlines.retain(|&Reverse((_, ticket))| self.get(ticket).is_some());
+            self.deadlines = deadlines;
+        }
+        self.deadlines.push(Reverse((deadline, ticket)));
+    }
+
+    fn behind_of(&mut self, index: u32) -> &mut u32 {
+        match self.slab.get_mut(index as usize) {
+            Some(place) => &mut place.behind,
+            None => &mut self.front,
+        }
+    }
+
+    fn before_of(&mut self, index: u32) -> &mut u32 {
+        match self.slab.get_mut(index as usize) {
+            Some(place) => &mut place.before,
+            None => &mut self.back,
+        }
+    }
+}

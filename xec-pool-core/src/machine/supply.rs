@@ -1,0 +1,158 @@
+//! What follows from where things stand: idle connections to those who wait, then dials for those still without,
+//! then dials for `min_connections`, `warm` and losses; and who can hope no longer.
+
+use super::{
+    Machine,
+    facts::{Order, Refusal},
+    moment::Moment,
+    queue::Ticket,
+    slot::SlotId,
+};
+use crate::{Check, CloseReason, ConnectionState, Phase};
+
+impl Machine {
+    /// After every fact: whatever can happen now, happens.
+    pub(super) fn settle(&mut self, now: Moment) {
+        self.settle_for(None, now);
+    }
+
+    /// `asker` is the caller that has just come, so that a dial for it bears its name.
+    pub(super) fn settle_for(&mut self, asker: Option<Ticket>, now: Moment) {
+        if self.phase != Phase::Open {
+            self.settle_drain(now);
+            self.settle_warms();
+            return;
+        }
+        if !self.suspended {
+            self.dials_owed = self.dials_owed.min(self.queue.len());
+            self.serve_from_idle(now);
+            self.start_dials(asker, now);
+            let connecting = self.slots.count(ConnectionState::Connecting);
+            if self.dials_owed > connecting {
+                // An owed dial that cannot start is no reason to let idle connections lie.
+                self.dials_owed = connecting;
+                self.serve_from_idle(now);
+            }
+            self.give_up_on_dials(now);
+        }
+        self.finish_retirements();
+        self.settle_warms();
+    }
+
+    /// Lends idle connections to those who wait; has one checked for each who is not promised a check yet.
+    fn serve_from_idle(&mut self, now: Moment) {
+        while !self.queue.is_empty() {
+            let Some(id) = self.best_idle(now) else { return };
+            if self.is_over_age(id, now) {
+                self.slots.unshelve(id);
+                self.begin_close(id, CloseReason::MaxLifetime);
+            } else if !self.needs_check(id, now) {
+                self.slots.unshelve(id);
+                self.lend_to_next(id, now);
+            } else if self.queue.len() > self.slots.borrow_checks + self.dials_owed {
+                self.slots.unshelve(id);
+                self.check(id, Check::Borrow);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// The newest that needs no check, else the newest.
+    fn best_idle(&self, now: Moment) -> Option<SlotId> {
+        let fit = |id: &&SlotId| !self.needs_check(**id, now) && !self.is_over_age(**id, now);
+        self.slots.idle.iter().rev().find(fit).or(self.slots.idle.last()).copied()
+    }
+
+    pub(super) fn check(&mut self, id: SlotId, check: Check) {
+        self.slots.check(id, check, &mut self.notes);
+        self.order(Order::Validate { slot: id, check });
+    }
+
+    fn start_dials(&mut self, asker: Option<Ticket>, now: Moment) {
+        let mut asker = asker;
+        loop {
+            let (callers, others) = (self.dials_for_callers(), self.dials_for_others());
+            if (callers == 0 && others == 0) || self.free_places() == 0 {
+                return;
+            }
+            let connecting = self.slots.count(ConnectionState::Connecting);
+            let background = callers == 0 && self.warms.is_empty();
+            if !self.dialling.may_start(connecting, background, now) {
+                self.due(self.dialling.next_try(background, now));
+                return;
+            }
+            self.replacements = self.replacements.saturating_sub(1);
+            let slot = self.slots.open(now, &mut self.notes);
+            let ticket = if callers > 0 { asker.take().or_else(|| self.queue.next(false)) } else { None };
+            let ticket = ticket.filter(|&ticket| self.queue.get(ticket).is_some());
+            self.order(Order::Connect { slot, ticket, attempt: self.dialling.failures() + 1 });
+        }
+    }
+
+    /// How many dials the waiting callers want beyond those under way.
+    fn dials_for_callers(&self) -> u32 {
+        let (waiting, connecting) = (self.queue.len(), self.slots.count(ConnectionState::Connecting));
+        let without = waiting.saturating_sub(connecting + self.slots.borrow_checks);
+        without.max(self.dials_owed.min(waiting).saturating_sub(connecting))
+    }
+
+    /// Whether a dial that callers want could start this moment. After every fact the answer must be no.
+    pub(super) fn could_dial_for_callers(&self) -> bool {
+        let connecting = self.slots.count(ConnectionState::Connecting);
+        self.dials_for_callers() > 0 && self.free_places() > 0 && self.dialling.may_start(connecting, false, self.now)
+    }
+
+    /// How many dials `min_connections`, `warm` and losses want beyond those under way.
+    fn dials_for_others(&self) -> u32 {
+        let staying = self.open() + self.slots.count(ConnectionState::Connecting) - self.retiring;
+        self.floor().saturating_sub(staying).max(self.replacements)
+    }
+
+    /// How many connections there should be, whether anybody waits or not.
+    pub(super) fn floor(&self) -> u32 {
+        let warmed = self.warms.iter().map(|warm| warm.wanted).max().unwrap_or(0);
+        self.limits.min.max(warmed).min(self.limits.max)
+    }
+
+    /// When a dial that only lacks time can start.
+    pub(super) fn dial_due(&self) -> Moment {
+        let (callers, others) = (self.dials_for_callers(), self.dials_for_others());
+        let wanted = self.phase == Phase::Open && !self.suspended && self.free_places() > 0;
+        let background = callers == 0 && self.warms.is_empty();
+        if wanted && callers + others > 0 { self.dialling.next_try(background, self.now) } else { Moment::NEVER }
+    }
+
+    /// Refuses those whom nothing can serve any more: the gate is shut, or enough dials have failed them.
+    fn give_up_on_dials(&mut self, now: Moment) {
+        if self.queue.is_empty() || self.supply() > 0 {
+            return;
+        }
+        if let Some(until) = self.dialling.shut_until(now) {
+            let retry_after = self.until(until);
+            self.refuse_all(Refusal::CircuitOpen { retry_after });
+        } else if self.dialling.failures() > self.limits.retry_attempts {
+            self.refuse_failed(1 + self.limits.retry_attempts);
+        }
+    }
+
+    /// Refuses all whom at least `attempts` dials in a row have failed.
+    pub(super) fn refuse_failed(&mut self, attempts: u32) {
+        let failed: Vec<_> = self
+            .queue
+            .iter()
+            .map(|(ticket, waiter)| (ticket, self.dialling.failures_since(waiter.run, waiter.failures)))
+            .filter(|&(_, failures)| failures >= attempts)
+            .collect();
+        let kind = self.dialling.last_kind();
+        for (ticket, attempts) in failed {
+            self.refuse(ticket, Refusal::Connect { attempts, kind });
+        }
+    }
+
+    pub(super) fn refuse_all(&mut self, refusal: Refusal) {
+        while let Some(ticket) = self.queue.next(false) {
+            self.refuse(ticket, refusal);
+        }
+    }
+}
