@@ -125,6 +125,15 @@ impl Cancelled {
         wait
     }
 
+    /// Runs a future unless it happens, before or meanwhile: then `None`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As the future's.
+    pub async fn unless<F: Future>(&self, future: F) -> Option<F::Output> {
+        self.0.run_until_cancelled(future).await
+    }
+
     /// Makes it happen, for all clones. The pool does this; tests of a transport may.
     pub fn cancel(&self) {
         self.0.cancel();

@@ -151,12 +151,8 @@ pub enum DialError<E: Error + Send + Sync + 'static> {
     },
 
     /// The connection said that it was lost before it was there.
-    #[error("lost while connecting: {why}")]
-    #[non_exhaustive]
-    Lost {
-        /// What it said.
-        why: String,
-    },
+    #[error("the connection was lost while connecting")]
+    Lost,
 
     /// [`Transport::connect`](crate::Transport::connect) panicked.
     #[error("the transport panicked while connecting")]

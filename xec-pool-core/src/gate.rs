@@ -197,3 +197,13 @@ impl fmt::Debug for GateLink {
         f.debug_struct("GateLink").field("pool", &self.pool).field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+impl<G: Gate + ?Sized> Gate for Arc<G> {
+    fn attach(&self, link: GateLink) {
+        (**self).attach(link);
+    }
+
+    fn admit(&self, request: &DialRequest) -> Result<Pass, Denied> {
+        (**self).admit(request)
+    }
+}

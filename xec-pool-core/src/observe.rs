@@ -184,3 +184,21 @@ impl fmt::Debug for WeakPool {
         f.debug_struct("WeakPool").field("id", &self.id).field("name", &self.name).finish_non_exhaustive()
     }
 }
+
+impl<O: Observer + ?Sized> Observer for Arc<O> {
+    fn interest(&self) -> Interest {
+        (**self).interest()
+    }
+
+    fn attach(&self, pool: WeakPool) {
+        (**self).attach(pool);
+    }
+
+    fn on_event(&self, event: &PoolEvent) {
+        (**self).on_event(event);
+    }
+
+    fn begin(&self, start: &Start<'_>, parent: Option<&dyn Observation>) -> Option<Arc<dyn Observation>> {
+        (**self).begin(start, parent)
+    }
+}

@@ -128,7 +128,7 @@ impl Machine {
             None => (now, fresh),
         };
         let (run, failures) = self.dialling.run();
-        let waiter = Waiter { asked_at, deadline, counted: !own, run, failures };
+        let waiter = Waiter { asked_at, deadline, counted: !own, again: ask.again.is_some(), run, failures };
         self.due(deadline);
         // Under lifo «next» is the back, so that is where one who asks again belongs.
         self.queue.enter(waiter, ask.again.is_some() && !self.limits.newest_first)

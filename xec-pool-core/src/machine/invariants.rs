@@ -32,9 +32,9 @@ fn never_over_max(machine: &Machine) -> bool {
 }
 
 fn the_queue_is_bounded(machine: &Machine) -> bool {
-    // Those who have a supply of their own are at most as many as there is supply, plus those who ask again.
-    let own = machine.queue.len() - machine.queue.counted();
-    machine.queue.counted() <= machine.limits.queue_capacity && own <= 2 * machine.most_ever
+    // Those who had a supply of their own when they came were never more than there was supply.
+    let own = machine.queue.iter().filter(|(_, waiter)| !waiter.counted && !waiter.again).count();
+    machine.queue.counted() <= machine.limits.queue_capacity && own <= machine.most_ever as usize
 }
 
 /// Nobody who could use it waits while a connection is idle.

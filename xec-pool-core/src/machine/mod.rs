@@ -199,8 +199,14 @@ impl Machine {
     /// Something is due then: the housekeeper must not sleep longer.
     fn due(&mut self, then: Moment) {
         if then < self.alarm {
+            self.alarm = then;
             self.wake_keeper = true;
         }
+    }
+
+    /// Nobody keeps house: the next thing due must call for a housekeeper.
+    pub(crate) fn forget_alarm(&mut self) {
+        self.alarm = Moment::NEVER;
     }
 
     pub(crate) fn setbacks(&self) -> u32 {

@@ -29,6 +29,8 @@ pub(crate) struct Waiter {
     pub(crate) deadline: Moment,
     /// Whether it counts against `queue_capacity`: no dial or check could be its own when it came.
     pub(crate) counted: bool,
+    /// Whether it was admitted before, and got a broken connection.
+    pub(crate) again: bool,
     /// The dialling run it came in, and how many dials of that run had failed by then.
     pub(crate) run: u64,
     pub(crate) failures: u32,

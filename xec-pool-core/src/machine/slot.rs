@@ -100,6 +100,7 @@ pub(crate) const fn is_legal(from: Option<ConnectionState>, to: Option<Connectio
 }
 
 /// The table, as people read it.
+#[cfg(test)]
 pub(crate) fn table() -> String {
     let word = |state: Option<ConnectionState>| state.map_or("(nothing)", ConnectionState::as_str);
     let all: Vec<_> = std::iter::once(None).chain(ConnectionState::ALL.into_iter().map(Some)).collect();

@@ -37,10 +37,6 @@ impl Slots {
         self.slab.get(id.index as usize).filter(|slot| slot.serial == id.serial && slot.state.is_some())
     }
 
-    pub(crate) fn get_mut(&mut self, id: SlotId) -> Option<&mut Slot> {
-        self.slab.get_mut(id.index as usize).filter(|slot| slot.serial == id.serial && slot.state.is_some())
-    }
-
     /// The slot behind an id that the machine itself holds.
     pub(crate) fn at(&mut self, id: SlotId) -> &mut Slot {
         &mut self.slab[id.index as usize]

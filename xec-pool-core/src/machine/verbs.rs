@@ -149,6 +149,7 @@ impl Machine {
     /// Looks at where things stand, with no new fact: at the very start, for `min_connections`.
     pub(crate) fn look(&mut self, now: Moment) {
         let now = self.advance(now);
+        self.due(self.metrics_due);
         self.settle(now);
     }
 }

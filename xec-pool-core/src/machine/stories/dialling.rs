@@ -194,7 +194,7 @@ fn throttled_halves_the_dials_and_is_no_attempt() {
             ask: Ticket(2) waits -> Connect(SlotId(5), Ticket(2), attempt 1)
             ask: Ticket(3) waits -> Connect(SlotId(6), Ticket(3), attempt 1)
             ask: Ticket(4) waits -> Connect(SlotId(7), Ticket(4), attempt 1)
-            failed 5 throttled 1s: -> Vacate(SlotId(5)) -> Warmed(1)
+            failed 5 throttled 1s: -> Vacate(SlotId(5))
             failed 6 throttled 2s: -> Vacate(SlotId(6))
         "#]],
     );

@@ -1,0 +1,200 @@
+//! How a pool is put together.
+
+use std::{
+    fmt,
+    pin::Pin,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+
+use crate::{
+    ConfigError, Gate, GateLink, Observer, Pool, PoolConfig, PoolEvent, PoolId, Stats, Transport, WeakPool,
+    clock::Clock,
+    flow::caught,
+    gate::GateFarEnd,
+    ledger::{Ledger, Times},
+    machine::{Machine, facts::Fact},
+    name::Name,
+    observe::WeakFarEnd,
+};
+
+/// A boxed future, as [`PoolBuilder::validator`] takes it.
+pub type BoxFuture<'a, V> = Pin<Box<dyn Future<Output = V> + Send + 'a>>;
+
+/// A user's own check.
+pub(crate) type Validator<T> =
+    Arc<dyn for<'a> Fn(&'a <T as Transport>::Connection) -> BoxFuture<'a, bool> + Send + Sync>;
+
+/// Back-offs longer than this are all the same length anyway.
+const MOST_DELAYS: usize = 32;
+
+static POOLS: AtomicU64 = AtomicU64::new(1);
+
+/// Puts a [`Pool`] together.
+#[must_use = "a builder builds nothing until `build`"]
+pub struct PoolBuilder<T: Transport> {
+    transport: T,
+    config: PoolConfig,
+    name: Option<String>,
+    gate: Option<Arc<dyn Gate>>,
+    observer: Option<Arc<dyn Observer>>,
+    validator: Option<Validator<T>>,
+}
+
+impl<T: Transport> PoolBuilder<T> {
+    pub(crate) fn new(transport: T) -> Self {
+        Self { transport, config: PoolConfig::default(), name: None, gate: None, observer: None, validator: None }
+    }
+
+    /// How it behaves. Without it: the defaults of [`PoolConfig`].
+    pub fn config(mut self, config: PoolConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Its name in events and errors. Without it: [`Transport::name`], else `pool-N`. Another living pool of the
+    /// same name makes it `name#2`.
+    pub fn name(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Who may forbid dialling. Share an `Arc` among pools of one host. The last one given counts.
+    pub fn gate(mut self, gate: impl Gate) -> Self {
+        self.gate = Some(Arc::new(gate));
+        self
+    }
+
+    /// Who watches. The last one given counts; [`Pool::subscribe`] is for more.
+    pub fn observer(mut self, observer: impl Observer) -> Self {
+        self.observer = Some(Arc::new(observer));
+        self
+    }
+
+    /// A check in place of [`Transport::validate`]: `true`, the connection may be used. Bounded by
+    /// `validate_timeout`; a panic is `false`.
+    ///
+    /// Seed: Health Checks, custom validation function.
+    pub fn validator<F>(mut self, validator: F) -> Self
+    where
+        F: for<'a> Fn(&'a T::Connection) -> BoxFuture<'a, bool> + Send + Sync + 'static,
+    {
+        self.validator = Some(Arc::new(validator));
+        self
+    }
+
+    /// Builds the pool. Needs no async runtime; inside one it starts to dial `min_connections` at once, else with
+    /// the first call that is inside one.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Unclaimed`]: the configuration has a section that nobody has taken.
+    pub fn build(self) -> Result<Pool<T>, ConfigError> {
+        if let Some(section) = self.config.unclaimed() {
+            return Err(ConfigError::Unclaimed { section });
+        }
+        let id = PoolId::new(POOLS.fetch_add(1, Ordering::Relaxed));
+        let wish = self.name.or_else(|| caught(|| self.transport.name()).flatten());
+        let name = Name::claim(&wish.unwrap_or_else(|| format!("pool-{id}")));
+        let endpoint = caught(|| self.transport.endpoint()).flatten();
+        let clock = Clock::new();
+        let machine = Machine::new(self.config.limits(), clock.now());
+        let (times, warnings) = (times(&self.config), self.config.warnings());
+        let identity = (id, name, endpoint);
+        let ledger = Arc::new(Ledger::new(
+            self.transport,
+            self.gate,
+            self.observer,
+            self.validator,
+            times,
+            identity,
+            clock,
+            machine,
+        ));
+        introduce(&ledger);
+        for message in warnings {
+            tracing::warn!(target: "xec_pool", pool = &*ledger.name, "{message}");
+            ledger.lock().event(|| PoolEvent::Warning { message });
+        }
+        ledger.begin_work();
+        Ok(Pool::new(ledger))
+    }
+}
+
+/// Tells gate and observer whom they serve.
+fn introduce<T: Transport>(ledger: &Arc<Ledger<T>>) {
+    let weak = Arc::downgrade(ledger);
+    if let Some(gate) = &ledger.gate {
+        let link = GateLink::new(ledger.id, ledger.name.shared(), Arc::new(FarEnd(weak.clone())));
+        caught(|| gate.attach(link));
+    }
+    if let Some(observer) = &ledger.observer {
+        let (id, name, endpoint) = (ledger.id, ledger.name.shared(), ledger.endpoint.clone());
+        let pool = WeakPool { id, name, endpoint, far_end: Arc::new(FarEnd(weak)) };
+        caught(|| observer.attach(pool));
+    }
+}
+
+fn times(config: &PoolConfig) -> Times {
+    let most = config.retry_max_delay.max(config.retry_delay);
+    let delays = ExponentialBuilder::default()
+        .with_min_delay(config.retry_delay)
+        .with_max_delay(most)
+        .with_factor(2.0)
+        .without_max_times()
+        .build();
+    let mut back_off: Vec<Duration> = Vec::new();
+    for delay in delays.take(MOST_DELAYS) {
+        let settled = back_off.last() == Some(&delay);
+        if settled {
+            break;
+        }
+        back_off.push(delay);
+    }
+    Times {
+        connect: config.connect_timeout,
+        close: config.close_timeout,
+        validate: config.validate_timeout,
+        lifetime: config.max_lifetime,
+        lifetime_jitter: config.lifetime_jitter,
+        back_off: back_off.into(),
+    }
+}
+
+/// The weak way back to a pool, for gates and watchers.
+struct FarEnd<T: Transport>(Weak<Ledger<T>>);
+
+impl<T: Transport> GateFarEnd for FarEnd<T> {
+    fn emit(&self, event: PoolEvent) {
+        if let Some(ledger) = self.0.upgrade() {
+            ledger.act(|state, _| state.event(|| event));
+        }
+    }
+
+    fn reopened(&self) {
+        if let Some(ledger) = self.0.upgrade() {
+            ledger.act(|state, now| state.machine.take(Fact::Reopened, now));
+        }
+    }
+
+    fn is_gone(&self) -> bool {
+        self.0.strong_count() == 0
+    }
+}
+
+impl<T: Transport> WeakFarEnd for FarEnd<T> {
+    fn stats(&self) -> Option<Stats> {
+        self.0.upgrade().map(|ledger| ledger.lock().stats())
+    }
+}
+
+impl<T: Transport> fmt::Debug for PoolBuilder<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PoolBuilder").field("config", &self.config).field("name", &self.name).finish_non_exhaustive()
+    }
+}

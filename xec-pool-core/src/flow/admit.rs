@@ -1,0 +1,283 @@
+//! Admit: a caller's wait, from the question to the answer.
+//!
+//! Order down: `Lend`, `Refuse`. Fact up: `GaveUp`.
+
+use std::{
+    fmt,
+    panic::Location,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use crate::{
+    AcquireError, Lease, Observation, Start, TimedOut, Transport,
+    flow::caught,
+    ledger::{Ledger, State},
+    machine::{
+        facts::{Again, Ask, Asked, Fact, Loan, Refusal},
+        moment::{Moment, Span},
+        queue::Ticket,
+    },
+};
+
+/// What one who waits left behind, so that it can be answered and woken.
+pub(crate) enum Post<T: Transport> {
+    Vacant,
+    Waits { waker: Waker, observation: Option<Arc<dyn Observation>> },
+    Answered(Answer<T>),
+}
+
+/// What it is told.
+pub(crate) type Answer<T> = Result<(Loan, Arc<<T as Transport>::Connection>), AcquireError<<T as Transport>::Error>>;
+
+impl<T: Transport> Post<T> {
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, Self::Waits { .. })
+    }
+}
+
+impl<T: Transport> State<T> {
+    /// Answers one who waits; the waker is for after the lock.
+    pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer<T>) -> Option<Waker> {
+        let post = &mut self.posts[ticket.index as usize];
+        match std::mem::replace(post, Post::Answered(answer)) {
+            Post::Waits { waker, .. } => Some(waker),
+            Post::Vacant | Post::Answered(_) => {
+                debug_assert!(false, "{ticket:?} is answered, but nobody waits");
+                None
+            }
+        }
+    }
+
+    fn leave_post(&mut self, ticket: Ticket, waker: Waker, observation: Option<Arc<dyn Observation>>) {
+        let index = ticket.index as usize;
+        if index >= self.posts.len() {
+            self.posts.resize_with(index + 1, || Post::Vacant);
+        }
+        self.posts[index] = Post::Waits { waker, observation };
+    }
+
+    pub(super) fn observation_of(&self, ticket: Ticket) -> Option<Arc<dyn Observation>> {
+        match self.posts.get(ticket.index as usize)? {
+            Post::Waits { observation, .. } => observation.clone(),
+            Post::Vacant | Post::Answered(_) => None,
+        }
+    }
+
+    /// Everybody who waits.
+    pub(super) fn wakers(&self) -> Vec<Waker> {
+        let waker = |post: &Post<T>| match post {
+            Post::Waits { waker, .. } => Some(waker.clone()),
+            Post::Vacant | Post::Answered(_) => None,
+        };
+        self.posts.iter().filter_map(waker).collect()
+    }
+}
+
+impl<T: Transport> Ledger<T> {
+    /// Under the lock: a refusal in the words of the caller.
+    pub(crate) fn error(&self, state: &mut State<T>, refusal: Refusal) -> AcquireError<T::Error> {
+        let pool = self.name.shared();
+        match refusal {
+            Refusal::Closed => AcquireError::Closed { pool },
+            Refusal::Draining => AcquireError::Draining { pool },
+            Refusal::QueueFull { waiting } => AcquireError::QueueFull { pool, waiting },
+            Refusal::NoneIdle => AcquireError::NoneIdle { pool },
+            Refusal::CircuitOpen { retry_after } => {
+                let retry_after = retry_after.map(Span::duration);
+                AcquireError::CircuitOpen { pool, retry_after, cause: state.gate_cause.clone() }
+            }
+            Refusal::Connect { attempts, kind } => {
+                let cause = state.last_error.clone().unwrap_or_else(|| Arc::new(crate::DialError::Stopped));
+                AcquireError::Connect { pool, attempts, kind, cause }
+            }
+            Refusal::TimedOut { stage, waited, limit } => AcquireError::TimedOut(Box::new(TimedOut {
+                pool,
+                limit: limit.duration(),
+                waited: waited.duration(),
+                stage,
+                stats: state.stats(),
+                last_error: state.last_error.clone(),
+            })),
+        }
+    }
+
+    pub(super) fn refuse(&self, state: &mut State<T>, ticket: Ticket, refusal: Refusal) -> Option<Waker> {
+        let error = self.error(state, refusal);
+        state.answer(ticket, Err(error))
+    }
+}
+
+/// How a caller wants to wait.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct AcquireOptions {
+    /// Replaces `acquire_timeout` and `queue_timeout` for this call.
+    pub timeout: Option<Duration>,
+}
+
+impl AcquireOptions {
+    /// As configured.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Waits this long at most.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+}
+
+/// The future of [`Pool::acquire`](crate::Pool::acquire).
+///
+/// # Cancel safety
+///
+/// Safe to drop at any await. The place in the queue is given up; a connection that was on its way is kept for the
+/// next caller.
+#[must_use = "futures do nothing unless awaited"]
+pub struct Acquire<'a, T: Transport> {
+    ledger: &'a Arc<Ledger<T>>,
+    timeout: Option<Span>,
+    caller: &'static Location<'static>,
+    /// `None` before the first poll.
+    began: Option<Moment>,
+    /// Set while it waits.
+    ticket: Option<Ticket>,
+    observation: Option<Arc<dyn Observation>>,
+}
+
+impl<'a, T: Transport> Acquire<'a, T> {
+    pub(crate) fn new(
+        ledger: &'a Arc<Ledger<T>>,
+        options: &AcquireOptions,
+        caller: &'static Location<'static>,
+    ) -> Self {
+        let timeout = options.timeout.map(Span::from);
+        Self { ledger, timeout, caller, began: None, ticket: None, observation: None }
+    }
+
+    fn begin(&mut self) {
+        let start = Start::Acquire { pool: &self.ledger.name, caller: self.caller };
+        self.observation = self.ledger.begin(&start, None);
+    }
+
+    /// Asks. One call of the machine, whatever the answer.
+    fn ask(&mut self, again: Option<Again>, waker: &Waker) -> Option<Answer<T>> {
+        let ask = Ask { timeout: self.timeout, again };
+        let ledger = self.ledger;
+        ledger.act(|state, now| {
+            self.began.get_or_insert(now);
+            match state.machine.ask(ask, now) {
+                Asked::Lent(loan) => Some(Ok((loan, state.take_lent(loan.slot)))),
+                Asked::Refused(refusal) => Some(Err(ledger.error(state, refusal))),
+                Asked::Waiting(ticket) => {
+                    self.ticket = Some(ticket);
+                    state.leave_post(ticket, waker.clone(), self.observation.clone());
+                    None
+                }
+            }
+        })
+    }
+
+    /// Looks whether it was answered; else leaves the new waker.
+    fn look(&mut self, ticket: Ticket, waker: &Waker) -> Option<Answer<T>> {
+        let mut state = self.ledger.lock();
+        let unkept = !state.keeper_runs;
+        let post = &mut state.posts[ticket.index as usize];
+        if let Post::Waits { waker: old, .. } = post {
+            old.clone_from(waker);
+            drop(state);
+            if unkept {
+                self.ledger.wake_keeper();
+            }
+            return None;
+        }
+        let answered = std::mem::replace(post, Post::Vacant);
+        drop(state);
+        self.ticket = None;
+        match answered {
+            Post::Answered(answer) => Some(answer),
+            Post::Vacant | Post::Waits { .. } => None,
+        }
+    }
+}
+
+impl<T: Transport> Future for Acquire<'_, T> {
+    type Output = Result<Lease<T>, AcquireError<T::Error>>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let budget = ready!(tokio::task::coop::poll_proceed(cx));
+        let this = self.get_mut();
+        let mut answer = match (this.ticket, this.began) {
+            (Some(ticket), _) => this.look(ticket, cx.waker()),
+            (None, None) => {
+                this.begin();
+                this.ask(None, cx.waker())
+            }
+            (None, Some(_)) => panic!("`Acquire` polled after it was ready"),
+        };
+        loop {
+            let Some(given) = answer else { return Poll::Pending };
+            budget.made_progress();
+            let (loan, connection) = match given {
+                Ok(given) => given,
+                Err(error) => {
+                    return Poll::Ready(Err(this.ledger.tell_refused(error, this.began, this.observation.take())));
+                }
+            };
+            match this.ledger.receive(loan, connection, &mut this.observation) {
+                Ok(lease) => return Poll::Ready(Ok(lease)),
+                // It was dead in the hand: ask again, without losing the turn.
+                Err(asked_at) => answer = this.ask(Some(Again { asked_at, deadline: this.deadline() }), cx.waker()),
+            }
+        }
+    }
+}
+
+impl<T: Transport> Acquire<'_, T> {
+    /// The deadline that an explicit timeout set at the first question; the machine knows the rest.
+    fn deadline(&self) -> Option<Moment> {
+        Some(self.began?.after(self.timeout?))
+    }
+}
+
+impl<T: Transport> Drop for Acquire<'_, T> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket.take() else { return };
+        let began = self.began;
+        self.ledger.act(|state, now| {
+            state.event(|| crate::PoolEvent::AcquireFailed {
+                error: "cancelled",
+                waited: now.since(began.unwrap_or(now)).duration(),
+            });
+            match std::mem::replace(&mut state.posts[ticket.index as usize], Post::Vacant) {
+                Post::Waits { .. } => state.machine.take(Fact::GaveUp(ticket), now),
+                Post::Answered(Ok((loan, connection))) => {
+                    state.shelf.put(loan.slot, connection);
+                    let fact = Fact::Unclaimed { slot: loan.slot, broken: false, waited: loan.waited };
+                    state.machine.take(fact, now);
+                }
+                Post::Answered(Err(_)) | Post::Vacant => {}
+            }
+        });
+        // The observation is dropped without an end: cancelled.
+    }
+}
+
+impl<T: Transport> fmt::Debug for Acquire<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Acquire").field("pool", &self.ledger.name).field("ticket", &self.ticket).finish_non_exhaustive()
+    }
+}
+
+/// A panic in an observation is nobody's business but the observer's.
+pub(crate) fn end(observation: Option<Arc<dyn Observation>>, outcome: &crate::Outcome<'_>) {
+    if let Some(observation) = observation {
+        caught(|| observation.end(outcome));
+    }
+}

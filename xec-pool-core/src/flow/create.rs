@@ -1,0 +1,235 @@
+//! Create: a dial, from the gate's leave to its result. It belongs to the pool: no caller's going away ends it.
+//!
+//! Order down: `Connect`. Facts up: `Connected`, `ConnectFailed`, `Denied`.
+
+use std::{num::NonZeroU32, sync::Arc, time::Duration};
+
+use crate::{
+    Cancelled, Cause, CloseReason, ConnectContext, ConnectionState, Denied, DialError, DialRequest, FailureKind,
+    LostSignal, Observation, Outcome, Pass, PoolEvent, Settlement, Start, Transport,
+    flow::{Deed, caught, evict},
+    ledger::{Ledger, State},
+    machine::{
+        facts::{Denial, Fact},
+        moment::{Moment, Span},
+        queue::Ticket,
+        slot::SlotId,
+    },
+};
+
+/// A dial that was stopped is not repeated at once, also where no back-off is configured: its runtime may be gone,
+/// and would stop the next one as well.
+const STOPPED_REST: Duration = Duration::from_millis(100);
+
+/// A dial. Dropped before its end, it reports that it was stopped.
+pub(crate) struct Dial<T: Transport> {
+    ledger: Arc<Ledger<T>>,
+    slot: SlotId,
+    attempt: u32,
+    token: Cancelled,
+    parent: Option<Arc<dyn Observation>>,
+    observation: Option<Arc<dyn Observation>>,
+    pass: Option<Pass>,
+    began: Moment,
+    over: bool,
+}
+
+impl<T: Transport> Ledger<T> {
+    /// Under the lock: takes the place.
+    pub(super) fn connect(
+        self: &Arc<Self>,
+        state: &mut State<T>,
+        slot: SlotId,
+        ticket: Option<Ticket>,
+        attempt: u32,
+    ) -> Deed<T> {
+        let token = Cancelled::new();
+        state.shelf.occupy(slot, token.clone());
+        let parent = ticket.and_then(|ticket| state.observation_of(ticket));
+        let began = self.clock.now();
+        let ledger = Arc::clone(self);
+        Deed::Connect(Dial { ledger, slot, attempt, token, parent, observation: None, pass: None, began, over: false })
+    }
+
+    /// A connection says that it died: any thread, any time, also after it is gone.
+    fn lost(self: &Arc<Self>, slot: SlotId, why: &str) {
+        self.act(|state, now| {
+            if state
+                .machine
+                .slots
+                .get(slot)
+                .is_none_or(|slot| slot.is(ConnectionState::Closing) || slot.doomed.is_some())
+            {
+                return;
+            }
+            let cause: Cause = Arc::new(Lost(why.to_owned()));
+            state.event(|| PoolEvent::BackgroundError { id: Some(slot.connection()), cause });
+            state.machine.take(Fact::Lost(slot), now);
+        });
+    }
+}
+
+impl<T: Transport> Dial<T> {
+    /// After the lock: asks the gate, then starts the task.
+    pub(super) fn start(mut self) {
+        match self.ask_gate() {
+            Ok(pass) => self.pass = Some(pass),
+            Err(denied) => return self.denied(denied),
+        }
+        let attempt = self.attempt;
+        let start = Start::Connect { pool: &self.ledger.name, id: self.slot.connection(), attempt };
+        self.observation = self.ledger.begin(&start, self.parent.as_deref());
+        let ledger = Arc::clone(&self.ledger);
+        ledger.spawn(self.run());
+    }
+
+    fn ask_gate(&self) -> Result<Pass, Denied> {
+        let Some(gate) = &self.ledger.gate else { return Ok(Pass::free()) };
+        let attempt = NonZeroU32::new(self.attempt).unwrap_or(NonZeroU32::MIN);
+        let (name, endpoint) = (self.ledger.name.shared(), self.ledger.endpoint.clone());
+        let request = DialRequest { pool: self.ledger.id, name, endpoint, attempt };
+        // A gate that panics is no reason to dial a host it may guard, nor one to refuse callers.
+        caught(|| gate.admit(&request)).unwrap_or(Err(Denied::Busy))
+    }
+
+    fn denied(mut self, denied: Denied) {
+        self.over = true;
+        self.ledger.act(|state, now| {
+            let denied = match denied {
+                Denied::Shut { retry_after, cause } => {
+                    state.gate_cause = cause;
+                    Denial::Shut { retry_after: Span::from(retry_after) }
+                }
+                Denied::Busy => Denial::Busy,
+            };
+            state.machine.take(Fact::Denied { slot: self.slot, denied }, now);
+        });
+    }
+
+    async fn run(mut self) {
+        let ledger = Arc::clone(&self.ledger);
+        let limit = ledger.times.connect;
+        let cx = self.context(limit);
+        let dial = async {
+            match tokio::time::timeout(limit, ledger.transport.connect(cx)).await {
+                Ok(result) => result.map_err(DialError::Transport),
+                Err(_) => Err(DialError::TimedOut { after: limit }),
+            }
+        };
+        let token = self.token.clone();
+        let result = token.unless(dial).await.unwrap_or_else(|| Err(self.killed()));
+        match result {
+            Ok(connection) if self.is_lost() => {
+                // It died before it was here: the dial has failed, but the connection must still be closed.
+                token.cancel();
+                evict::end(&ledger, Arc::new(connection), CloseReason::Lost).await;
+                let error = self.killed();
+                self.failed(error);
+            }
+            Ok(connection) => self.connected(connection),
+            Err(error) => self.failed(error),
+        }
+    }
+
+    fn context(&self, limit: Duration) -> ConnectContext {
+        let (weak, slot) = (Arc::downgrade(&self.ledger), self.slot);
+        let lost = LostSignal::new(move |why| {
+            if let Some(ledger) = weak.upgrade() {
+                ledger.lost(slot, why);
+            }
+        });
+        let attempt = NonZeroU32::new(self.attempt).unwrap_or(NonZeroU32::MIN);
+        let deadline = self.ledger.clock.deadline(limit);
+        ConnectContext::new(slot.connection(), attempt, self.token.clone(), lost, deadline, self.observation.clone())
+    }
+
+    fn is_lost(&self) -> bool {
+        self.ledger.lock().machine.slots.get(self.slot).is_some_and(|slot| slot.doomed.is_some())
+    }
+
+    /// Why the token was cancelled.
+    fn killed(&self) -> DialError<T::Error> {
+        if self.is_lost() { DialError::Lost } else { DialError::Stopped }
+    }
+
+    fn connected(mut self, connection: T::Connection) {
+        self.over = true;
+        self.settle(Settlement::Success);
+        if let Some(observation) = self.observation.take() {
+            caught(|| observation.end(&Outcome::Connected));
+        }
+        let lifetime = self.ledger.lifetime();
+        self.ledger.act(|state, now| {
+            state.last_error = None;
+            state.shelf.put(self.slot, Arc::new(connection));
+            state.machine.take(Fact::Connected { slot: self.slot, lifetime }, now);
+        });
+    }
+
+    fn failed(&mut self, error: DialError<T::Error>) {
+        self.over = true;
+        let kind = self.kind(&error);
+        let error = Arc::new(error);
+        self.settle(match *error {
+            DialError::Stopped => Settlement::Neutral,
+            DialError::Transport(_) | DialError::TimedOut { .. } | DialError::Lost | DialError::Panicked => {
+                Settlement::Failure(kind, Arc::clone(&error) as Cause)
+            }
+        });
+        if let Some(observation) = self.observation.take() {
+            let message = error.to_string();
+            let outcome = Outcome::Failed { error: kind.as_str(), kind: Some(kind), message: &message };
+            caught(|| observation.end(&outcome));
+        }
+        let jitter = 0.5 + 0.5 * fastrand::f64();
+        self.ledger.act(|state, now| {
+            let took = now.since(self.began).duration();
+            state.event(|| {
+                let cause = Arc::clone(&error) as Cause;
+                PoolEvent::ConnectFailed { id: self.slot.connection(), kind, cause, took }
+            });
+            state.note_dial_failure(&error);
+            let plain = self.ledger.times.after_setbacks(state.machine.setbacks());
+            let stopped = matches!(*error, DialError::Stopped).then_some(STOPPED_REST);
+            let retry_after = Span::from(plain.mul_f64(jitter).max(stopped.unwrap_or_default()));
+            state.machine.take(Fact::ConnectFailed { slot: self.slot, kind, retry_after }, now);
+        });
+    }
+
+    fn kind(&self, error: &DialError<T::Error>) -> FailureKind {
+        match error {
+            DialError::Transport(error) => {
+                caught(|| self.ledger.transport.classify(error)).unwrap_or(FailureKind::Other)
+            }
+            DialError::TimedOut { .. } => FailureKind::TimedOut,
+            DialError::Lost => FailureKind::Lost,
+            DialError::Panicked | DialError::Stopped => FailureKind::Other,
+        }
+    }
+
+    fn settle(&mut self, settlement: Settlement) {
+        if let Some(pass) = self.pass.take() {
+            caught(|| pass.settle(settlement));
+        }
+    }
+}
+
+impl<T: Transport> Drop for Dial<T> {
+    fn drop(&mut self) {
+        if !self.over {
+            self.failed(if std::thread::panicking() { DialError::Panicked } else { DialError::Stopped });
+        }
+    }
+}
+
+impl<T: Transport> Ledger<T> {
+    /// `max_lifetime`, shortened at random, so that connections opened together do not end together.
+    fn lifetime(&self) -> Span {
+        let jitter = 1.0 - self.times.lifetime_jitter * fastrand::f64();
+        self.times.lifetime.map_or(Span::FOREVER, |lifetime| Span::from(lifetime.mul_f64(jitter)))
+    }
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("connection lost: {0}")]
+struct Lost(String);

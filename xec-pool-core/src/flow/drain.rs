@@ -1,0 +1,50 @@
+//! Drain: no new callers, and an end for what is there.
+
+use std::{pin::pin, sync::Arc, time::Duration};
+
+use crate::{
+    ConnectionState, Transport,
+    ledger::Ledger,
+    machine::moment::{Moment, Span},
+};
+
+/// What [`Pool::drain`](crate::Pool::drain) did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DrainReport {
+    /// Connections closed since the draining began.
+    pub closed: u64,
+    /// Lent connections that were killed at its end.
+    pub killed: u32,
+    /// Killed connections whose holders have not let go of them yet.
+    pub still_held: u32,
+}
+
+impl<T: Transport> Ledger<T> {
+    /// Begins, without waiting. `None`: no end.
+    pub(crate) fn begin_drain(self: &Arc<Self>, within: Option<Duration>) {
+        self.act(|state, now| {
+            let end = within.map_or(Moment::NEVER, |within| now.after(Span::from(within)));
+            state.machine.drain(end, now);
+        });
+    }
+
+    pub(crate) async fn drain(self: &Arc<Self>, within: Duration) -> DrainReport {
+        self.begin_drain(Some(within));
+        loop {
+            let mut rung = pin!(self.drained.notified());
+            // Before the look, so that a bell between the look and the wait is heard.
+            rung.as_mut().enable();
+            {
+                let state = self.lock();
+                let (closed, killed, done) = state.machine.drained();
+                if done {
+                    let still_held = state.machine.slots.count(ConnectionState::Active);
+                    return DrainReport { closed, killed, still_held };
+                }
+            }
+            self.wake_keeper();
+            rung.await;
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Does. One file a stage; [`Ledger::carry_out`] is the map of the pool.
+//!
+//! acquire → admit → create or recycle → validate → lend → return → evict
+//!
+//! An order is carried out in two halves: under the lock what only moves things, after it whatever runs a user's
+//! code, wakes a caller or starts a task.
+
+pub(crate) mod admit;
+
+pub(crate) mod create;
+
+pub(crate) mod validate;
+
+pub(crate) mod lend;
+
+pub(crate) mod evict;
+
+pub(crate) mod housekeeper;
+
+pub(crate) mod watch;
+
+pub(crate) mod warm;
+
+pub(crate) mod drain;
+
+use std::{sync::Arc, task::Waker};
+
+use tokio::runtime::Handle;
+
+use crate::{
+    Cancelled, Transport,
+    flow::{create::Dial, evict::Ending, validate::Checking},
+    ledger::{Ledger, State},
+    machine::facts::Order,
+};
+
+/// What is left to do after the lock.
+pub(crate) struct Deeds<T: Transport> {
+    /// Nearly always there is one, and nothing else.
+    wake: Option<Waker>,
+    more: Vec<Deed<T>>,
+    wake_keeper: bool,
+}
+
+/// One thing to do after the lock.
+pub(crate) enum Deed<T: Transport> {
+    Wake(Waker),
+    Connect(Dial<T>),
+    Validate(Checking<T>),
+    Close(Ending<T>),
+    Cancel(Cancelled),
+    TellDrained,
+    Run(Box<dyn FnOnce() + Send>),
+}
+
+impl<T: Transport> Deeds<T> {
+    fn wake(&mut self, waker: Option<Waker>) {
+        match (waker, &self.wake) {
+            (Some(waker), None) => self.wake = Some(waker),
+            (Some(waker), Some(_)) => self.more.push(Deed::Wake(waker)),
+            (None, _) => {}
+        }
+    }
+}
+
+impl<T: Transport> Ledger<T> {
+    /// Under the lock: turns orders into deeds, and notes into events. Orders come down here and nowhere else.
+    pub(crate) fn carry_out(self: &Arc<Self>, state: &mut State<T>) -> Deeds<T> {
+        let wake_keeper = std::mem::take(&mut state.machine.wake_keeper);
+        let mut deeds = Deeds { wake: None, more: Vec::new(), wake_keeper };
+        while let Some(order) = state.machine.orders.pop_front() {
+            match order {
+                Order::Connect { slot, ticket, attempt } => deeds.more.push(self.connect(state, slot, ticket, attempt)),
+                Order::Validate { slot, check } => deeds.more.extend(self.validate(state, slot, check)),
+                Order::Lend { ticket, loan } => deeds.wake(state.lend(ticket, loan)),
+                Order::Close { slot, reason } => deeds.more.extend(self.close(state, slot, reason)),
+                Order::Kill(slot) => deeds.more.push(Deed::Cancel(state.shelf.token(slot))),
+                Order::Vacate(slot) => state.shelf.vacate(slot),
+                Order::Refuse { ticket, refusal } => deeds.wake(self.refuse(state, ticket, refusal)),
+                Order::Warmed(id) => deeds.more.extend(state.warmed(id)),
+                Order::Drained => deeds.more.push(Deed::TellDrained),
+            }
+        }
+        debug_assert!(state.agrees(), "machine, shelf and waiting map disagree");
+        state.write_down_notes();
+        deeds
+    }
+
+    /// After the lock.
+    pub(crate) fn perform(self: &Arc<Self>, deeds: Deeds<T>) {
+        if deeds.wake_keeper {
+            self.wake_keeper();
+        }
+        if let Some(waker) = deeds.wake {
+            waker.wake();
+        }
+        for deed in deeds.more {
+            match deed {
+                Deed::Wake(waker) => waker.wake(),
+                Deed::Connect(dial) => dial.start(),
+                Deed::Validate(checking) => checking.start(),
+                Deed::Close(ending) => ending.start(),
+                Deed::Cancel(token) => token.cancel(),
+                Deed::TellDrained => self.drained.notify_waiters(),
+                Deed::Run(run) => run(),
+            }
+        }
+        if self.is_listening() {
+            self.deliver();
+        }
+    }
+
+    /// Starts a task on the runtime of this call, else on the one the pool was last used on. Where there is none the
+    /// task is dropped, and its guard reports what that means.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let runtime = Handle::try_current().ok().or_else(|| self.lock().runtime.clone());
+        if let Some(runtime) = runtime {
+            runtime.spawn(task);
+        }
+    }
+}
+
+/// Runs a user's code: a panic in it becomes `None`.
+pub(crate) fn caught<R>(code: impl FnOnce() -> R) -> Option<R> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(code)).ok()
+}

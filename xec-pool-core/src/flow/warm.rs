@@ -1,0 +1,97 @@
+//! Warm: opens connections ahead of need.
+//!
+//! Seed: Pre-warming Strategies.
+
+use std::{error::Error, sync::Arc};
+
+use tokio::sync::oneshot;
+
+use crate::{
+    DialError, Transport,
+    flow::Deed,
+    ledger::{Ledger, State},
+    machine::facts::WarmId,
+};
+
+/// A running `warm`, as the flow knows it.
+pub(crate) struct Warming<T: Transport> {
+    id: WarmId,
+    opened_before: u64,
+    already_open: u32,
+    failures: Vec<Arc<DialError<T::Error>>>,
+    done: oneshot::Sender<WarmReport<T::Error>>,
+}
+
+/// What [`Pool::warm`](crate::Pool::warm) did.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct WarmReport<E: Error + Send + Sync + 'static> {
+    /// How many connections were open when it began.
+    pub already_open: u32,
+    /// How many were opened until it ended.
+    pub opened: u64,
+    /// The dials that failed meanwhile.
+    pub failures: Vec<Arc<DialError<E>>>,
+    /// How many connections are open now.
+    pub open: u32,
+}
+
+/// No more failures than that are kept.
+const MOST_FAILURES: usize = 32;
+
+impl<T: Transport> State<T> {
+    /// Under the lock: a `warm` has ended.
+    pub(super) fn warmed(&mut self, id: WarmId) -> Option<Deed<T>> {
+        let at = self.warming.iter().position(|warming| warming.id == id)?;
+        let Warming { opened_before, already_open, failures, done, .. } = self.warming.swap_remove(at);
+        let stats = self.stats();
+        let opened = stats.created - opened_before;
+        let open = stats.idle + stats.active + stats.validating;
+        Some(Deed::Run(Box::new(move || {
+            // Who asked may have gone.
+            let _ = done.send(WarmReport { already_open, opened, failures, open });
+        })))
+    }
+
+    pub(super) fn note_dial_failure(&mut self, error: &Arc<DialError<T::Error>>) {
+        self.last_error = Some(Arc::clone(error));
+        for warming in self.warming.iter_mut().filter(|warming| warming.failures.len() < MOST_FAILURES) {
+            warming.failures.push(Arc::clone(error));
+        }
+    }
+}
+
+/// Lowers what is wanted again when nobody waits for it.
+struct Wanted<'a, T: Transport> {
+    ledger: &'a Arc<Ledger<T>>,
+    id: WarmId,
+}
+
+impl<T: Transport> Drop for Wanted<'_, T> {
+    fn drop(&mut self) {
+        let id = self.id;
+        self.ledger.act(|state, _| {
+            state.warming.retain(|warming| warming.id != id);
+            state.machine.unwarm(id);
+        });
+    }
+}
+
+impl<T: Transport> Ledger<T> {
+    pub(crate) async fn warm(self: &Arc<Self>, count: u32) -> WarmReport<T::Error> {
+        let (done, told) = oneshot::channel();
+        let wanted = self.act(|state, now| {
+            state.warms += 1;
+            let id = WarmId(state.warms);
+            let wanted = Wanted { ledger: self, id };
+            let opened_before = state.machine.tally.created;
+            let already_open = state.stats().open();
+            state.warming.push(Warming { id, opened_before, already_open, failures: Vec::new(), done });
+            state.machine.warm(id, count, now);
+            wanted
+        });
+        let report = told.await;
+        drop(wanted);
+        report.unwrap_or(WarmReport { already_open: 0, opened: 0, failures: Vec::new(), open: 0 })
+    }
+}

@@ -1,0 +1,203 @@
+//! Tells those who watch: events wait in an outbox, written under the lock and so in the machine's order, and are
+//! delivered after it by whoever finds nobody delivering.
+//!
+//! Seed: Monitoring and Metrics, Connection Events.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, atomic::Ordering},
+};
+
+use crate::{
+    Events, Interest, Observation, PoolEvent, Start, Stats, Transport, Wait,
+    events::Subscriber,
+    flow::caught,
+    ledger::{Ledger, State},
+    machine::{moment::Span, notes::Note},
+};
+
+/// More events than that wait for nobody: the oldest stay, the newest are counted as missed.
+const MOST_WAITING: usize = 8_192;
+
+/// Whoever delivers has other things to do: after this many the housekeeper goes on.
+const MOST_AT_ONCE: usize = 256;
+
+/// Events on their way to those who watch.
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    waiting: VecDeque<PoolEvent>,
+    missed: u64,
+    delivering: bool,
+    panics: u64,
+}
+
+impl Outbox {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    fn push(&mut self, event: PoolEvent) {
+        if self.waiting.len() >= MOST_WAITING {
+            self.missed += 1;
+            return;
+        }
+        if self.missed > 0 {
+            let count = std::mem::take(&mut self.missed);
+            self.waiting.push_back(PoolEvent::Missed { count });
+        }
+        self.waiting.push_back(event);
+    }
+}
+
+impl<T: Transport> State<T> {
+    /// Writes an event down, if anybody listens.
+    pub(crate) fn event(&mut self, event: impl FnOnce() -> PoolEvent) {
+        if self.machine.notes.events {
+            self.outbox.push(event());
+        }
+    }
+
+    /// Turns the machine's notes into events.
+    pub(super) fn write_down_notes(&mut self) {
+        if self.machine.notes.list.is_empty() {
+            return;
+        }
+        for note in std::mem::take(&mut self.machine.notes.list) {
+            let event = self.event_of(note);
+            self.outbox.push(event);
+        }
+    }
+
+    fn event_of(&self, note: Note) -> PoolEvent {
+        match note {
+            Note::Stepped { id, from, to } => PoolEvent::StateChanged { id: id.connection(), from, to },
+            Note::Created { id, took } => PoolEvent::Created { id: id.connection(), took: took.duration() },
+            Note::Released { id, lease, used } => {
+                PoolEvent::Released { id: id.connection(), lease, used: used.duration() }
+            }
+            Note::Destroyed { id, reason, age } => {
+                PoolEvent::Destroyed { id: id.connection(), reason, age: age.duration() }
+            }
+            Note::QueueFull { waiting } => PoolEvent::QueueFull { waiting },
+            Note::RetryScheduled { failures, delay, kind } => {
+                PoolEvent::RetryScheduled { failures, delay: delay.duration(), kind }
+            }
+            Note::MetricsDue => PoolEvent::Metrics { stats: Box::new(self.stats()) },
+        }
+    }
+
+    /// One consistent snapshot.
+    pub(crate) fn stats(&self) -> Stats {
+        use crate::ConnectionState::{Active, Closing, Connecting, Idle, Validating};
+        let (machine, tally) = (&self.machine, &self.machine.tally);
+        let average = tally.waited_total.0.checked_div(tally.acquired).unwrap_or(0);
+        Stats {
+            connecting: machine.slots.count(Connecting),
+            idle: machine.slots.count(Idle),
+            active: machine.slots.count(Active),
+            validating: machine.slots.count(Validating),
+            closing: machine.slots.count(Closing),
+            waiting: machine.queue.len(),
+            leases: machine.slots.count(Active),
+            min: machine.limits.min,
+            max: machine.limits.max,
+            created: tally.created,
+            destroyed: tally.destroyed,
+            connect_failures: tally.connect_failures,
+            acquired: tally.acquired,
+            released: tally.released,
+            timeouts: tally.timeouts,
+            rejected: tally.rejected,
+            wait: Wait {
+                total: tally.waited_total.duration(),
+                max: tally.waited_max.duration(),
+                average: Span(average).duration(),
+            },
+            observer_panics: self.outbox.panics,
+            phase: machine.phase,
+            suspended: machine.suspended,
+        }
+    }
+}
+
+impl<T: Transport> Ledger<T> {
+    /// Delivers what waits, unless somebody does already: so no event overtakes another, and an observer that calls
+    /// the pool only adds to what waits.
+    pub(crate) fn deliver(self: &Arc<Self>) {
+        let mut delivered = 0;
+        let (mut panics, mut mine) = (0, false);
+        loop {
+            let mut state = self.lock();
+            state.outbox.panics += std::mem::take(&mut panics);
+            if !mine && state.outbox.delivering {
+                return;
+            }
+            let over = delivered >= MOST_AT_ONCE;
+            if state.outbox.waiting.is_empty() || over {
+                state.outbox.delivering = false;
+                let left = !state.outbox.waiting.is_empty() && state.keeper_runs;
+                drop(state);
+                if left {
+                    self.alarm_bell.notify_one();
+                }
+                return;
+            }
+            (state.outbox.delivering, mine) = (true, true);
+            let batch: Vec<_> = {
+                let count = state.outbox.waiting.len().min(MOST_AT_ONCE);
+                state.outbox.waiting.drain(..count).collect()
+            };
+            let subscribers = state.subscribers.clone();
+            drop(state);
+            delivered += batch.len();
+            batch.iter().for_each(|event| panics += u64::from(!self.tell(event, &subscribers)));
+        }
+    }
+
+    /// `false`: the observer panicked.
+    fn tell(&self, event: &PoolEvent, subscribers: &[Arc<Subscriber>]) -> bool {
+        subscribers.iter().for_each(|subscriber| subscriber.push(event));
+        let wanted = match event {
+            PoolEvent::StateChanged { .. } => Interest::STATES,
+            PoolEvent::Created { .. }
+            | PoolEvent::Acquired { .. }
+            | PoolEvent::Released { .. }
+            | PoolEvent::Destroyed { .. }
+            | PoolEvent::QueueFull { .. }
+            | PoolEvent::Metrics { .. }
+            | PoolEvent::ConnectFailed { .. }
+            | PoolEvent::BackgroundError { .. }
+            | PoolEvent::AcquireFailed { .. }
+            | PoolEvent::RetryScheduled { .. }
+            | PoolEvent::Validated { .. }
+            | PoolEvent::Warning { .. }
+            | PoolEvent::CircuitOpened { .. }
+            | PoolEvent::CircuitHalfOpened
+            | PoolEvent::CircuitClosed
+            | PoolEvent::Missed { .. } => Interest::EVENTS,
+        };
+        match &self.observer {
+            Some(observer) if self.interest.contains(wanted) => caught(|| observer.on_event(event)).is_some(),
+            Some(_) | None => true,
+        }
+    }
+
+    pub(crate) fn begin(&self, start: &Start<'_>, parent: Option<&dyn Observation>) -> Option<Arc<dyn Observation>> {
+        if !self.interest.contains(Interest::SPANS) {
+            return None;
+        }
+        let observer = self.observer.as_ref()?;
+        caught(|| observer.begin(start, parent)).flatten()
+    }
+
+    /// Somebody else wants to hear everything from now on.
+    pub(crate) fn subscribe(&self) -> Events {
+        let subscriber = Arc::new(Subscriber::default());
+        let mut state = self.lock();
+        (state.machine.notes.events, state.machine.notes.states) = (true, true);
+        state.subscribers.retain(|other| Arc::strong_count(other) > 1);
+        state.subscribers.push(Arc::clone(&subscriber));
+        self.listening.store(true, Ordering::Relaxed);
+        Events::new(subscriber)
+    }
+}

@@ -1,0 +1,192 @@
+//! What all parts of a pool share: its state behind one lock, and what it was built with.
+//!
+//! Lock order: this lock, then a subscriber's. Nothing of a user's runs under either, and nothing is awaited.
+
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{
+    runtime::Handle,
+    sync::{Notify, oneshot},
+};
+
+use crate::{
+    Cause, DialError, Endpoint, Gate, Interest, Observer, PoolId, Transport,
+    builder::Validator,
+    clock::Clock,
+    events::Subscriber,
+    flow::{admit::Post, warm::Warming, watch::Outbox},
+    machine::{Machine, moment::Moment, slot::SlotId},
+    name::Name,
+    shelf::Shelf,
+};
+
+/// One pool, whoever holds it: handles, leases, tasks.
+pub(crate) struct Ledger<T: Transport> {
+    pub(crate) transport: T,
+    pub(crate) gate: Option<Arc<dyn Gate>>,
+    pub(crate) observer: Option<Arc<dyn Observer>>,
+    pub(crate) interest: Interest,
+    pub(crate) validator: Option<Validator<T>>,
+    pub(crate) times: Times,
+    pub(crate) id: PoolId,
+    pub(crate) name: Name,
+    pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) clock: Clock,
+    /// Somebody hears events. The one thing the short way looks at.
+    pub(crate) listening: AtomicBool,
+    /// Wakes the housekeeper. Its own, so that it can sleep without keeping the pool alive.
+    pub(crate) alarm_bell: Arc<Notify>,
+    /// Rings when a drain is done.
+    pub(crate) drained: Notify,
+    state: Mutex<State<T>>,
+}
+
+/// The durations that the flow applies itself.
+#[derive(Debug)]
+pub(crate) struct Times {
+    pub(crate) connect: Duration,
+    pub(crate) close: Duration,
+    pub(crate) validate: Duration,
+    pub(crate) lifetime: Option<Duration>,
+    pub(crate) lifetime_jitter: f64,
+    /// Plain delays after 1, 2, … setbacks in a row; the last one for all further ones.
+    pub(crate) back_off: Box<[Duration]>,
+}
+
+impl Times {
+    /// The plain delay before the next dial, where `setbacks` in a row came before this one.
+    pub(crate) fn after_setbacks(&self, setbacks: u32) -> Duration {
+        let last = self.back_off.len().saturating_sub(1);
+        self.back_off.get((setbacks as usize).min(last)).copied().unwrap_or_default()
+    }
+}
+
+/// Everything under the lock.
+pub(crate) struct State<T: Transport> {
+    pub(crate) machine: Machine,
+    pub(crate) shelf: Shelf<T::Connection>,
+    /// The waiting map: what each who waits left behind, by ticket index.
+    pub(crate) posts: Vec<Post<T>>,
+    pub(crate) warming: Vec<Warming<T>>,
+    pub(crate) warms: u64,
+    /// Who waits for a check on return to end.
+    pub(crate) check_watchers: Vec<(SlotId, oneshot::Sender<Infallible>)>,
+    pub(crate) outbox: Outbox,
+    pub(crate) subscribers: Vec<Arc<Subscriber>>,
+    /// Why the last dial failed, if none has succeeded since.
+    pub(crate) last_error: Option<Arc<DialError<T::Error>>>,
+    /// What the gate said when it was last shut.
+    pub(crate) gate_cause: Option<Cause>,
+    pub(crate) keeper_runs: bool,
+    /// Where tasks go when the call that needs them stands outside of any runtime.
+    pub(crate) runtime: Option<Handle>,
+}
+
+impl<T: Transport> Ledger<T> {
+    #[expect(clippy::too_many_arguments, reason = "called by the builder alone")]
+    pub(crate) fn new(
+        transport: T,
+        gate: Option<Arc<dyn Gate>>,
+        observer: Option<Arc<dyn Observer>>,
+        validator: Option<Validator<T>>,
+        times: Times,
+        (id, name, endpoint): (PoolId, Name, Option<Endpoint>),
+        clock: Clock,
+        machine: Machine,
+    ) -> Self {
+        let interest = observer.as_ref().map_or(Interest::NONE, |observer| observer.interest());
+        let mut state = State {
+            shelf: Shelf::new(machine.limits.max),
+            machine,
+            posts: Vec::new(),
+            warming: Vec::new(),
+            warms: 0,
+            check_watchers: Vec::new(),
+            outbox: Outbox::default(),
+            subscribers: Vec::new(),
+            last_error: None,
+            gate_cause: None,
+            keeper_runs: false,
+            runtime: None,
+        };
+        state.machine.notes.events = interest.contains(Interest::EVENTS);
+        state.machine.notes.states = interest.contains(Interest::STATES);
+        let listening = AtomicBool::new(state.machine.notes.events || state.machine.notes.states);
+        let (alarm_bell, drained) = (Arc::default(), Notify::new());
+        let state = Mutex::new(state);
+        Self {
+            transport,
+            gate,
+            observer,
+            interest,
+            validator,
+            times,
+            id,
+            name,
+            endpoint,
+            clock,
+            listening,
+            alarm_bell,
+            drained,
+            state,
+        }
+    }
+
+    /// The lock. Poison means nothing here: no code of a user's runs under it.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn is_listening(&self) -> bool {
+        self.listening.load(Ordering::Relaxed)
+    }
+
+    /// Changes the state, then does what the machine ordered.
+    pub(crate) fn act<R>(self: &Arc<Self>, change: impl FnOnce(&mut State<T>, Moment) -> R) -> R {
+        // Read before the lock, to hold it 23 ns less. The machine never lets time go backwards.
+        let now = self.clock.now();
+        let mut state = self.lock();
+        let result = change(&mut state, now);
+        if state.is_settled() {
+            return result;
+        }
+        let deeds = self.carry_out(&mut state);
+        drop(state);
+        self.perform(deeds);
+        result
+    }
+}
+
+impl<T: Transport> State<T> {
+    /// Nothing is ordered, noted or due: the short way ends here.
+    fn is_settled(&self) -> bool {
+        self.machine.orders.is_empty()
+            && !self.machine.wake_keeper
+            && self.machine.notes.list.is_empty()
+            && self.outbox.is_empty()
+    }
+
+    /// At rest: machine = shelf = waiting map.
+    pub(crate) fn agrees(&self) -> bool {
+        let (places, stored) = self.shelf.counts();
+        let waiting = self.posts.iter().filter(|post| post.waits()).count();
+        places == self.machine.slots.taken() as usize
+            && stored == self.machine.slots.idle.len()
+            && waiting == self.machine.queue.len() as usize
+    }
+}
+
+impl<T: Transport> Drop for Ledger<T> {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.subscribers.drain(..).for_each(|subscriber| subscriber.close());
+        self.alarm_bell.notify_one();
+    }
+}
