@@ -21,7 +21,7 @@ use crate::{
     builder::Validator,
     clock::Clock,
     events::Subscriber,
-    flow::{admit::Post, warm::Warming, watch::Outbox},
+    flow::{posts::Posts, warm::Warming, watch::Outbox},
     machine::{Machine, moment::Moment, slot::SlotId},
     name::Name,
     shelf::Shelf,
@@ -72,8 +72,7 @@ impl Times {
 pub(crate) struct State<T: Transport> {
     pub(crate) machine: Machine,
     pub(crate) shelf: Shelf<T::Connection>,
-    /// The waiting map: what each who waits left behind, by ticket index.
-    pub(crate) posts: Vec<Post<T>>,
+    pub(crate) posts: Posts<T>,
     pub(crate) warming: Vec<Warming<T>>,
     pub(crate) warms: u64,
     /// Who waits for a check on return to end.
@@ -105,7 +104,7 @@ impl<T: Transport> Ledger<T> {
         let mut state = State {
             shelf: Shelf::new(machine.limits.max),
             machine,
-            posts: Vec::new(),
+            posts: Posts::default(),
             warming: Vec::new(),
             warms: 0,
             check_watchers: Vec::new(),
@@ -176,10 +175,9 @@ impl<T: Transport> State<T> {
     /// At rest: machine = shelf = waiting map.
     pub(crate) fn agrees(&self) -> bool {
         let (places, stored) = self.shelf.counts();
-        let waiting = self.posts.iter().filter(|post| post.waits()).count();
         places == self.machine.slots.taken() as usize
             && stored == self.machine.slots.idle.len()
-            && waiting == self.machine.queue.len() as usize
+            && self.posts.waiting() == self.machine.queue.len() as usize
     }
 }
 

@@ -13,68 +13,17 @@ use std::{
 
 use crate::{
     AcquireError, Lease, Observation, Start, TimedOut, Transport,
-    flow::caught,
+    flow::{
+        caught,
+        posts::{Answer, Post, PostId},
+    },
     ledger::{Ledger, State},
     machine::{
-        facts::{Again, Ask, Asked, Fact, Loan, Refusal},
+        facts::{Again, Ask, Asked, Fact, Refusal},
         moment::{Moment, Span},
         queue::Ticket,
     },
 };
-
-/// What one who waits left behind, so that it can be answered and woken.
-pub(crate) enum Post<T: Transport> {
-    Vacant,
-    Waits { waker: Waker, observation: Option<Arc<dyn Observation>> },
-    Answered(Answer<T>),
-}
-
-/// What it is told.
-pub(crate) type Answer<T> = Result<(Loan, Arc<<T as Transport>::Connection>), AcquireError<<T as Transport>::Error>>;
-
-impl<T: Transport> Post<T> {
-    pub(crate) fn waits(&self) -> bool {
-        matches!(self, Self::Waits { .. })
-    }
-}
-
-impl<T: Transport> State<T> {
-    /// Answers one who waits; the waker is for after the lock.
-    pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer<T>) -> Option<Waker> {
-        let post = &mut self.posts[ticket.index as usize];
-        match std::mem::replace(post, Post::Answered(answer)) {
-            Post::Waits { waker, .. } => Some(waker),
-            Post::Vacant | Post::Answered(_) => {
-                debug_assert!(false, "{ticket:?} is answered, but nobody waits");
-                None
-            }
-        }
-    }
-
-    fn leave_post(&mut self, ticket: Ticket, waker: Waker, observation: Option<Arc<dyn Observation>>) {
-        let index = ticket.index as usize;
-        if index >= self.posts.len() {
-            self.posts.resize_with(index + 1, || Post::Vacant);
-        }
-        self.posts[index] = Post::Waits { waker, observation };
-    }
-
-    pub(super) fn observation_of(&self, ticket: Ticket) -> Option<Arc<dyn Observation>> {
-        match self.posts.get(ticket.index as usize)? {
-            Post::Waits { observation, .. } => observation.clone(),
-            Post::Vacant | Post::Answered(_) => None,
-        }
-    }
-
-    /// Everybody who waits.
-    pub(super) fn wakers(&self) -> Vec<Waker> {
-        let waker = |post: &Post<T>| match post {
-            Post::Waits { waker, .. } => Some(waker.clone()),
-            Post::Vacant | Post::Answered(_) => None,
-        };
-        self.posts.iter().filter_map(waker).collect()
-    }
-}
 
 impl<T: Transport> Ledger<T> {
     /// Under the lock: a refusal in the words of the caller.
@@ -106,7 +55,7 @@ impl<T: Transport> Ledger<T> {
 
     pub(super) fn refuse(&self, state: &mut State<T>, ticket: Ticket, refusal: Refusal) -> Option<Waker> {
         let error = self.error(state, refusal);
-        state.answer(ticket, Err(error))
+        state.posts.answer(ticket, Err(error))
     }
 }
 
@@ -147,7 +96,7 @@ pub struct Acquire<'a, T: Transport> {
     /// `None` before the first poll.
     began: Option<Moment>,
     /// Set while it waits.
-    ticket: Option<Ticket>,
+    waits: Option<(Ticket, PostId)>,
     observation: Option<Arc<dyn Observation>>,
 }
 
@@ -158,7 +107,7 @@ impl<'a, T: Transport> Acquire<'a, T> {
         caller: &'static Location<'static>,
     ) -> Self {
         let timeout = options.timeout.map(Span::from);
-        Self { ledger, timeout, caller, began: None, ticket: None, observation: None }
+        Self { ledger, timeout, caller, began: None, waits: None, observation: None }
     }
 
     fn begin(&mut self) {
@@ -176,8 +125,8 @@ impl<'a, T: Transport> Acquire<'a, T> {
                 Asked::Lent(loan) => Some(Ok((loan, state.take_lent(loan.slot)))),
                 Asked::Refused(refusal) => Some(Err(ledger.error(state, refusal))),
                 Asked::Waiting(ticket) => {
-                    self.ticket = Some(ticket);
-                    state.leave_post(ticket, waker.clone(), self.observation.clone());
+                    let post = state.posts.leave(ticket, waker.clone(), self.observation.clone());
+                    self.waits = Some((ticket, post));
                     None
                 }
             }
@@ -185,25 +134,18 @@ impl<'a, T: Transport> Acquire<'a, T> {
     }
 
     /// Looks whether it was answered; else leaves the new waker.
-    fn look(&mut self, ticket: Ticket, waker: &Waker) -> Option<Answer<T>> {
+    fn look(&mut self, post: PostId, waker: &Waker) -> Option<Answer<T>> {
         let mut state = self.ledger.lock();
-        let unkept = !state.keeper_runs;
-        let post = &mut state.posts[ticket.index as usize];
-        if let Post::Waits { waker: old, .. } = post {
-            old.clone_from(waker);
-            drop(state);
-            if unkept {
-                self.ledger.wake_keeper();
-            }
-            return None;
-        }
-        let answered = std::mem::replace(post, Post::Vacant);
+        let answer = state.posts.fetch(post, waker);
+        let unkept = answer.is_none() && !state.keeper_runs;
         drop(state);
-        self.ticket = None;
-        match answered {
-            Post::Answered(answer) => Some(answer),
-            Post::Vacant | Post::Waits { .. } => None,
+        if answer.is_some() {
+            self.waits = None;
+        } else if unkept {
+            // The housekeeper's runtime is gone; nobody else would tell us when our time is up.
+            self.ledger.wake_keeper();
         }
+        answer
     }
 }
 
@@ -213,8 +155,8 @@ impl<T: Transport> Future for Acquire<'_, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let budget = ready!(tokio::task::coop::poll_proceed(cx));
         let this = self.get_mut();
-        let mut answer = match (this.ticket, this.began) {
-            (Some(ticket), _) => this.look(ticket, cx.waker()),
+        let mut answer = match (this.waits, this.began) {
+            (Some((_, post)), _) => this.look(post, cx.waker()),
             (None, None) => {
                 this.begin();
                 this.ask(None, cx.waker())
@@ -248,14 +190,14 @@ impl<T: Transport> Acquire<'_, T> {
 
 impl<T: Transport> Drop for Acquire<'_, T> {
     fn drop(&mut self) {
-        let Some(ticket) = self.ticket.take() else { return };
+        let Some((ticket, post)) = self.waits.take() else { return };
         let began = self.began;
         self.ledger.act(|state, now| {
             state.event(|| crate::PoolEvent::AcquireFailed {
                 error: "cancelled",
                 waited: now.since(began.unwrap_or(now)).duration(),
             });
-            match std::mem::replace(&mut state.posts[ticket.index as usize], Post::Vacant) {
+            match state.posts.abandon(post) {
                 Post::Waits { .. } => state.machine.take(Fact::GaveUp(ticket), now),
                 Post::Answered(Ok((loan, connection))) => {
                     state.shelf.put(loan.slot, connection);
@@ -271,7 +213,7 @@ impl<T: Transport> Drop for Acquire<'_, T> {
 
 impl<T: Transport> fmt::Debug for Acquire<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquire").field("pool", &self.ledger.name).field("ticket", &self.ticket).finish_non_exhaustive()
+        f.debug_struct("Acquire").field("pool", &self.ledger.name).field("waits", &self.waits).finish_non_exhaustive()
     }
 }
 

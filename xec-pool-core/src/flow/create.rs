@@ -45,7 +45,7 @@ impl<T: Transport> Ledger<T> {
     ) -> Deed<T> {
         let token = Cancelled::new();
         state.shelf.occupy(slot, token.clone());
-        let parent = ticket.and_then(|ticket| state.observation_of(ticket));
+        let parent = ticket.and_then(|ticket| state.posts.observation_of(ticket));
         let began = self.clock.now();
         let ledger = Arc::clone(self);
         Deed::Connect(Dial { ledger, slot, attempt, token, parent, observation: None, pass: None, began, over: false })

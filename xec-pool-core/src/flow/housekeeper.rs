@@ -70,7 +70,7 @@ impl<T: Transport> Drop for Keeper<T> {
             state.machine.forget_alarm();
             // The stored runtime is this task's, and it is going.
             state.runtime = None;
-            state.wakers()
+            state.posts.wakers()
         };
         // Those who wait on another runtime look again, and start another housekeeper there.
         waiting.into_iter().for_each(std::task::Waker::wake);

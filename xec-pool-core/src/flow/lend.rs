@@ -24,7 +24,7 @@ impl<T: Transport> State<T> {
 
     pub(super) fn lend(&mut self, ticket: Ticket, loan: Loan) -> Option<Waker> {
         let connection = self.take_lent(loan.slot);
-        self.answer(ticket, Ok((loan, connection)))
+        self.posts.answer(ticket, Ok((loan, connection)))
     }
 }
 

@@ -7,6 +7,8 @@
 
 pub(crate) mod admit;
 
+pub(crate) mod posts;
+
 pub(crate) mod create;
 
 pub(crate) mod validate;

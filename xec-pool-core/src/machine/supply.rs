@@ -77,7 +77,7 @@ impl Machine {
                 return;
             }
             let connecting = self.slots.count(ConnectionState::Connecting);
-            let background = callers == 0 && self.warms.is_empty();
+            let background = callers == 0 && !self.is_warming();
             if !self.dialling.may_start(connecting, background, now) {
                 self.due(self.dialling.next_try(background, now));
                 return;
@@ -111,15 +111,20 @@ impl Machine {
 
     /// How many connections there should be, whether anybody waits or not.
     pub(super) fn floor(&self) -> u32 {
-        let warmed = self.warms.iter().map(|warm| warm.wanted).max().unwrap_or(0);
+        let warmed = self.warms.iter().filter(|warm| !warm.given_up).map(|warm| warm.wanted).max().unwrap_or(0);
         self.limits.min.max(warmed).min(self.limits.max)
+    }
+
+    /// Somebody waits for a `warm` that still has hope.
+    fn is_warming(&self) -> bool {
+        self.warms.iter().any(|warm| !warm.given_up)
     }
 
     /// When a dial that only lacks time can start.
     pub(super) fn dial_due(&self) -> Moment {
         let (callers, others) = (self.dials_for_callers(), self.dials_for_others());
         let wanted = self.phase == Phase::Open && !self.suspended && self.free_places() > 0;
-        let background = callers == 0 && self.warms.is_empty();
+        let background = callers == 0 && !self.is_warming();
         if wanted && callers + others > 0 { self.dialling.next_try(background, self.now) } else { Moment::NEVER }
     }
 

@@ -79,7 +79,7 @@ fn warm_ends_at_a_shut_gate_and_at_wrong_credentials() {
             shut 1 5s: -> Vacate(SlotId(1)) -> Warmed(1)
             reopened:
             warm 2 1: -> Connect(SlotId(2), attempt 1)
-            failed 2 credentials 0ms: -> Vacate(SlotId(2)) -> Connect(SlotId(3), attempt 2) -> Warmed(2)
+            failed 2 credentials 0ms: -> Vacate(SlotId(2)) -> Warmed(2)
         "#]],
     );
 }
