@@ -1,0 +1,93 @@
+//! `bench`: starts the bench programs, which live beside the crates they measure.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+};
+
+use serde_json::{Value, json};
+
+use crate::{
+    run::{self, Done, Failure},
+    workspace::Workspace,
+};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Which one (`pool`, `ssh`, …); all of them without it.
+    group: Option<String>,
+    /// End within a minute a group: fewer rounds, wider spreads.
+    #[arg(long)]
+    quick: bool,
+    /// Write the figures there as well: {"rows": [{"group", "case", "subject", "median", "unit", "base", "ratio"}]}.
+    #[arg(long, value_name = "FILE")]
+    json: Option<PathBuf>,
+    /// Only the case of this name.
+    #[arg(long)]
+    case: Option<String>,
+}
+
+/// Runs each group in turn: beside another one it would be measured wrong.
+pub(crate) fn run(options: &Options) -> Done {
+    let groups = chosen(options.group.as_deref())?;
+    let mut rows = Vec::new();
+    for (package, group) in &groups {
+        let part = env::temp_dir().join(format!("xec-pool-bench-{group}-{}.json", std::process::id()));
+        start(package, group, options, options.json.as_ref().map(|_| part.as_path()))?;
+        if options.json.is_some() {
+            rows.append(&mut read_rows(&part)?);
+            let _ = fs::remove_file(&part);
+        }
+    }
+    match &options.json {
+        None => Ok(()),
+        Some(file) => fs::write(file, format!("{:#}\n", json!({ "rows": rows })))
+            .map_err(|error| Failure::from(format!("{}: {error}", file.display()))),
+    }
+}
+
+/// The bench programs of the unpublished members, by the name of the group each measures.
+fn chosen(group: Option<&str>) -> Done<Vec<(String, String)>> {
+    let workspace = Workspace::read()?;
+    let all: Vec<(String, String)> = workspace
+        .ours()
+        .flat_map(|package| package.targets.iter().map(move |target| (package, target)))
+        .filter(|(_, target)| target.kind == "bench")
+        .map(|(package, target)| (package.name.clone(), target.name.clone()))
+        .collect();
+    let names: Vec<&str> = all.iter().map(|(_, name)| name.as_str()).collect();
+    match group {
+        Some(group) if !names.contains(&group) => {
+            Err(Failure::from(format!("no bench `{group}`; there is: {}", names.join(", "))))
+        }
+        Some(group) => Ok(all.into_iter().filter(|(_, name)| name == group).collect()),
+        None => Ok(all),
+    }
+}
+
+fn start(package: &str, group: &str, options: &Options, json: Option<&Path>) -> Done {
+    let mut cargo = run::cargo("bench");
+    cargo.args(["--package", package, "--bench", group, "--"]);
+    if options.quick {
+        cargo.arg("--quick");
+    }
+    if let Some(case) = &options.case {
+        cargo.args(["--case", case]);
+    }
+    if let Some(json) = json {
+        cargo.arg("--json").arg(json);
+    }
+    run::run(&mut cargo)
+}
+
+fn read_rows(file: &Path) -> Done<Vec<Value>> {
+    let said = |error: &dyn std::fmt::Display| Failure::from(format!("{}: {error}", file.display()));
+    let text = fs::read_to_string(file).map_err(|error| said(&error))?;
+    let mut all: Value = serde_json::from_str(&text).map_err(|error| said(&error))?;
+    match all["rows"].take() {
+        Value::Array(rows) => Ok(rows),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+            Err(said(&"holds no rows"))
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Starts other programs, says which, and hands on how they ended.
+
+use std::{
+    env,
+    ffi::OsStr,
+    fmt, io,
+    path::PathBuf,
+    process::{Command, ExitCode, ExitStatus, Stdio},
+};
+
+/// What a chore ends in.
+pub(crate) type Done<T = ()> = Result<T, Failure>;
+
+/// Why a chore failed: a sentence, and what the process shall exit with.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    text: String,
+    code: u8,
+}
+
+impl Failure {
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.code)
+    }
+
+    fn ended(shown: &str, status: ExitStatus) -> Self {
+        // A signal has no code; 1 says «failed» without inventing one.
+        let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+        Self { text: format!("`{shown}` failed ({status})"), code }
+    }
+}
+
+impl From<String> for Failure {
+    fn from(text: String) -> Self {
+        Self { text, code: 1 }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+/// The folder with the workspace's manifest.
+pub(crate) fn root() -> PathBuf {
+    // `cargo run` says at run time where the manifest is: right even if the build was made for another checkout.
+    let here = env::var_os("CARGO_MANIFEST_DIR").unwrap_or_else(|| env!("CARGO_MANIFEST_DIR").into());
+    PathBuf::from(here).parent().expect("xtask lies in the workspace").to_path_buf()
+}
+
+/// The cargo that runs us, told where the workspace is; the working directory stays the caller's.
+pub(crate) fn cargo(verb: &str) -> Command {
+    let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.arg(verb).arg("--manifest-path").arg(root().join("Cargo.toml"));
+    cargo
+}
+
+/// Whether cargo has this sub-command installed.
+pub(crate) fn cargo_has(verb: &str) -> bool {
+    Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args([verb, "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success())
+}
+
+/// Runs a program on our own input and output to its end.
+pub(crate) fn run(command: &mut Command) -> Done {
+    let shown = announce(command);
+    let status = command.status().map_err(|error| cannot_start(&shown, &error))?;
+    if status.success() { Ok(()) } else { Err(Failure::ended(&shown, status)) }
+}
+
+/// Runs a program for what it prints to its standard output.
+pub(crate) fn read(command: &mut Command) -> Done<String> {
+    let shown = show(command);
+    let output = command.stderr(Stdio::inherit()).output().map_err(|error| cannot_start(&shown, &error))?;
+    if !output.status.success() {
+        return Err(Failure::ended(&shown, output.status));
+    }
+    String::from_utf8(output.stdout).map_err(|_| Failure::from(format!("`{shown}` printed bytes that are no text")))
+}
+
+/// Becomes the program, where the system can: its signals and its exit code are then ours without any relay.
+pub(crate) fn become_(command: &mut Command) -> Done {
+    #[cfg(unix)]
+    {
+        let shown = announce(command);
+        let error = std::os::unix::process::CommandExt::exec(command);
+        Err(cannot_start(&shown, &error))
+    }
+    #[cfg(not(unix))]
+    run(command)
+}
+
+fn announce(command: &Command) -> String {
+    let shown = show(command);
+    eprintln!("$ {shown}");
+    shown
+}
+
+/// A command as one would type it in the workspace's folder.
+fn show(command: &Command) -> String {
+    let program = PathBuf::from(command.get_program());
+    let mut words = vec![program.file_name().unwrap_or(program.as_os_str()).to_string_lossy().into_owned()];
+    let mut args = command.get_args();
+    while let Some(arg) = args.next() {
+        if arg == OsStr::new("--manifest-path") {
+            args.next();
+        } else {
+            words.push(arg.to_string_lossy().into_owned());
+        }
+    }
+    words.join(" ")
+}
+
+fn cannot_start(shown: &str, error: &io::Error) -> Failure {
+    Failure::from(format!("cannot start `{shown}`: {error}"))
+}

@@ -1,0 +1,77 @@
+//! `test`: first what needs Rust only, then the test targets that need more and say so in `required-features`.
+
+use std::process::Command;
+
+use crate::{
+    run::{self, Done},
+    sshd,
+    workspace::{Package, Target, Workspace},
+};
+
+/// Lives of the property test of the machine in a long run (2,000 without it).
+const LONG_LIVES: &str = "100000";
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// 100,000 random lives of the machine instead of 2,000.
+    #[arg(long)]
+    long: bool,
+}
+
+/// Nothing is printed after the last runner: its own last lines are what a reader looks for.
+pub(crate) fn run(options: &Options) -> Done {
+    let runner = Runner { nextest: run::cargo_has("nextest"), long: options.long };
+    run::run(runner.command().arg("--workspace"))?;
+    if runner.nextest {
+        // nextest runs no doc tests; plain `cargo test` above has already run them.
+        run::run(run::cargo("test").args(["--workspace", "--doc"]))?;
+    }
+    for package in Workspace::read()?.ours() {
+        let demanding: Vec<&Target> = demanding(package).collect();
+        if !demanding.is_empty() {
+            runner.run_demanding(package, &demanding)?;
+        }
+    }
+    Ok(())
+}
+
+fn demanding(package: &Package) -> impl Iterator<Item = &Target> {
+    package.targets.iter().filter(|target| target.kind == "test" && !target.required_features.is_empty())
+}
+
+struct Runner {
+    nextest: bool,
+    long: bool,
+}
+
+impl Runner {
+    fn command(&self) -> Command {
+        let mut cargo = if self.nextest { run::cargo("nextest") } else { run::cargo("test") };
+        if self.nextest {
+            cargo.arg("run");
+        }
+        if self.long {
+            cargo.env("XEC_POOL_LIVES", LONG_LIVES);
+            if self.nextest {
+                cargo.args(["--profile", "long"]);
+            }
+        }
+        cargo
+    }
+
+    fn run_demanding(&self, package: &Package, targets: &[&Target]) -> Done {
+        let mut features: Vec<&str> =
+            targets.iter().flat_map(|target| &target.required_features).map(String::as_str).collect();
+        features.sort_unstable();
+        features.dedup();
+        if features.iter().any(|feature| feature.contains("sshd")) {
+            sshd::ensure_installed()?;
+        }
+        let mut command = self.command();
+        command.args(["--package", &package.name, "--features", &features.join(",")]);
+        for target in targets {
+            command.args(["--test", &target.name]);
+        }
+        run::run(&mut command)
+    }
+}
