@@ -61,6 +61,7 @@ fn chosen(group: Option<&str>) -> Done<Vec<(String, String)>> {
             Err(Failure::from(format!("no bench `{group}`; there is: {}", names.join(", "))))
         }
         Some(group) => Ok(all.into_iter().filter(|(_, name)| name == group).collect()),
+        None if all.is_empty() => Err(Failure::from("there is no bench program yet".to_owned())),
         None => Ok(all),
     }
 }
