@@ -1,0 +1,215 @@
+//! From a stream to a session, and what the connections of a server share.
+
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use russh::server::{self, Config};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+};
+
+use super::{
+    Answer, Fault, Step,
+    counters::Ledger,
+    fault::Faults,
+    session::Session,
+    switch::{Switch, Switched},
+    users::Users,
+};
+
+/// How commands are run.
+pub(super) enum Mode {
+    Shell,
+    Script(Box<dyn Fn(&str) -> Answer + Send + Sync>),
+}
+
+/// Limits and habits.
+#[derive(Debug)]
+pub(super) struct Manners {
+    pub(super) max_sessions: usize,
+    pub(super) max_startups: u64,
+    pub(super) max_auth_tries: usize,
+    pub(super) accept_env: bool,
+    pub(super) starve_stdin: bool,
+}
+
+impl Default for Manners {
+    fn default() -> Self {
+        Self {
+            max_sessions: usize::MAX,
+            max_startups: u64::MAX,
+            max_auth_tries: 6,
+            accept_env: false,
+            starve_stdin: false,
+        }
+    }
+}
+
+/// What the connections of a server share.
+pub(super) struct Shared {
+    config: Arc<Config>,
+    pub(super) users: Users,
+    pub(super) mode: Mode,
+    pub(super) manners: Manners,
+    pub(super) faults: Arc<Faults>,
+    pub(super) ledger: Ledger,
+    paused: AtomicBool,
+    live: Mutex<Live>,
+}
+
+#[derive(Default)]
+struct Live {
+    next: u64,
+    connections: HashMap<u64, Connection>,
+}
+
+struct Connection {
+    switch: Arc<Switch>,
+    authenticated: bool,
+}
+
+impl Shared {
+    pub(super) fn new(config: Config, users: Users, mode: Mode, manners: Manners, faults: Faults) -> Self {
+        Self {
+            config: Arc::new(config),
+            users,
+            mode,
+            manners,
+            faults: Arc::new(faults),
+            ledger: Ledger::default(),
+            paused: AtomicBool::new(false),
+            live: Mutex::default(),
+        }
+    }
+
+    pub(super) fn kill_all(&self) -> usize {
+        let switches: Vec<_> = self.live().connections.values().map(|one| Arc::clone(&one.switch)).collect();
+        // After the lock: a woken task may end its connection, which takes it.
+        switches.iter().for_each(|switch| switch.kill());
+        switches.len()
+    }
+
+    pub(super) fn set_paused(&self, paused: bool) {
+        let live = self.live();
+        self.paused.store(paused, Ordering::SeqCst);
+        let switches: Vec<_> = live.connections.values().map(|one| Arc::clone(&one.switch)).collect();
+        drop(live);
+        switches.iter().for_each(|switch| switch.set_paused(paused));
+    }
+
+    fn live(&self) -> MutexGuard<'_, Live> {
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A connection's place in the books. Dropping it closes the entry.
+pub(super) struct Entry {
+    shared: Arc<Shared>,
+    id: u64,
+    pub(super) switch: Arc<Switch>,
+    /// Whether the server has spoken, so that leaving now is an aborted handshake.
+    greeted: AtomicBool,
+    /// Whether a login was answered.
+    answered: AtomicBool,
+}
+
+impl Entry {
+    /// `None` if `MaxStartups` says so.
+    fn new(shared: &Arc<Shared>) -> Option<Self> {
+        let switch = Arc::new(Switch::default());
+        let mut live = shared.live();
+        let strangers = live.connections.values().filter(|one| !one.authenticated).count() as u64;
+        if strangers >= shared.manners.max_startups {
+            drop(live);
+            shared.ledger.change(|counters| {
+                counters.accepted += 1;
+                counters.refused += 1;
+            });
+            return None;
+        }
+        let id = live.next;
+        live.next += 1;
+        live.connections.insert(id, Connection { switch: Arc::clone(&switch), authenticated: false });
+        // Under the lock, so that no resume() slips in between.
+        switch.set_paused(shared.paused.load(Ordering::SeqCst));
+        drop(live);
+        shared.ledger.change(|counters| {
+            counters.accepted += 1;
+            counters.open += 1;
+        });
+        let no = || AtomicBool::new(false);
+        Some(Self { shared: Arc::clone(shared), id, switch, greeted: no(), answered: no() })
+    }
+
+    pub(super) fn answered(&self) {
+        self.answered.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn authenticated(&self) {
+        if let Some(connection) = self.shared.live().connections.get_mut(&self.id) {
+            connection.authenticated = true;
+        }
+        self.shared.ledger.change(|counters| counters.authenticated += 1);
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.shared.live().connections.remove(&self.id);
+        let ours = self.switch.is_killed() || self.answered.load(Ordering::SeqCst);
+        let aborted = self.greeted.load(Ordering::SeqCst) && !ours;
+        self.shared.ledger.change(|counters| {
+            counters.open -= 1;
+            counters.aborted_handshakes += u64::from(aborted);
+        });
+    }
+}
+
+/// Takes clients until it is aborted.
+pub(super) async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    while let Ok((stream, _)) = listener.accept().await {
+        // Answers are written in one piece: waiting for more to send would only cost 40 ms each.
+        if stream.set_nodelay(true).is_ok() {
+            serve(stream, &shared);
+        }
+    }
+}
+
+pub(super) fn serve<S>(stream: S, shared: &Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    if let Some(entry) = Entry::new(shared) {
+        tokio::spawn(converse(stream, Arc::new(entry), Arc::clone(shared)));
+    }
+}
+
+async fn converse<S>(stream: S, entry: Arc<Entry>, shared: Arc<Shared>)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match shared.faults.at(Step::Accept) {
+        None => {}
+        Some(Fault::Delay(delay)) => {
+            tokio::select! {
+                () = tokio::time::sleep(delay) => {}
+                () = entry.switch.killed() => return,
+            }
+        }
+        Some(Fault::Die) => return entry.switch.kill(),
+        Some(Fault::Hang) => return entry.switch.killed().await,
+    }
+    entry.greeted.store(true, Ordering::SeqCst);
+    let stream = Switched::new(stream, Arc::clone(&entry.switch), Arc::clone(&shared.faults));
+    let session = Session::new(Arc::clone(&entry), Arc::clone(&shared));
+    // How a session ends is the client's to judge; the books say what there is to say.
+    if let Ok(running) = server::run_stream(Arc::clone(&shared.config), stream, session).await {
+        let _ = running.await;
+    }
+}

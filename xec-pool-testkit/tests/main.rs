@@ -1,0 +1,3 @@
+//! The testkit tested: who tests with it must be able to trust it.
+
+mod embedded;
