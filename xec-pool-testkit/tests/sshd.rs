@@ -1,0 +1,162 @@
+//! OpenSSH's own sshd as the testkit runs it, seen by OpenSSH's own client and by a bare socket.
+
+use std::{
+    io::{BufRead as _, BufReader, Read as _, Write as _},
+    net::TcpStream,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use xec_pool_testkit::{LocalSshd, keys};
+
+fn start() -> LocalSshd {
+    LocalSshd::start().unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn ssh(sshd: &LocalSshd) -> Command {
+    let mut ssh = Command::new("ssh");
+    ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=5"])
+        .args(["-o", "GlobalKnownHostsFile=none"])
+        .arg("-o")
+        .arg(format!("UserKnownHostsFile={}", sshd.known_hosts_path().display()))
+        .arg("-i")
+        .arg(sshd.key_path())
+        .args(["-p", &sshd.port().to_string(), &format!("{}@{}", sshd.user(), sshd.host())])
+        .stdin(Stdio::null())
+        .env_remove("SSH_AUTH_SOCK");
+    ssh
+}
+
+fn run(sshd: &LocalSshd, command: &str) -> (Option<i32>, String) {
+    let output = ssh(sshd).arg(command).output().expect("ssh is there where sshd is");
+    let text = [output.stdout, output.stderr].concat();
+    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+}
+
+/// A connection that runs `cat`, known to be up.
+fn cat(sshd: &LocalSshd) -> Child {
+    let mut child =
+        ssh(sshd).arg("echo up; exec cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("ssh");
+    let mut line = String::new();
+    let stdout = child.stdout.as_mut().expect("it is piped");
+    BufReader::with_capacity(1, stdout).read_line(&mut line).expect("it says up");
+    assert_eq!(line, "up\n");
+    child
+}
+
+fn echoes(child: &mut Child) -> bool {
+    child.stdin.as_mut().expect("it is piped").write_all(b"x").expect("ssh reads");
+    let mut byte = [0];
+    child.stdout.as_mut().expect("it is piped").read_exact(&mut byte).is_ok()
+}
+
+fn banner(sshd: &LocalSshd, patience: Duration) -> std::io::Result<String> {
+    let stream = TcpStream::connect(sshd.addr())?;
+    stream.set_read_timeout(Some(patience))?;
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line)?;
+    Ok(line)
+}
+
+#[test]
+fn a_command_runs_and_its_code_comes_back() {
+    let sshd = start();
+    assert_eq!(run(&sshd, "echo hello; exit 3"), (Some(3), "hello\n".into()));
+    assert!(sshd.log().iter().any(|line| line.contains("Accepted publickey")), "{:?}", sshd.log());
+}
+
+#[test]
+fn ones_own_lines_come_first_and_win() {
+    let sshd = LocalSshd::builder().config("ForceCommand echo forced").start().expect("sshd starts");
+    assert_eq!(run(&sshd, "echo asked"), (Some(0), "forced\n".into()));
+    let error = LocalSshd::builder().config("NoSuchWord yes").start().expect_err("sshd refuses that");
+    assert!(error.to_string().contains("NoSuchWord"), "{error}");
+}
+
+#[test]
+fn it_shows_the_host_keys_it_is_given() {
+    for key in [keys::HOST_ECDSA, keys::HOST_RSA] {
+        let sshd = LocalSshd::builder().host_keys(&[key]).start().expect("sshd starts");
+        assert_eq!(run(&sshd, "echo trusted"), (Some(0), "trusted\n".into()));
+    }
+}
+
+#[test]
+fn many_at_once_never_meet() {
+    let all: Vec<_> = (0..8).map(|_| std::thread::spawn(start)).collect();
+    let all: Vec<_> = all.into_iter().map(|one| one.join().expect("it starts")).collect();
+    for sshd in &all {
+        assert!(banner(sshd, Duration::from_secs(5)).expect("it listens").starts_with("SSH-2.0-OpenSSH"));
+    }
+}
+
+#[test]
+fn killed_connections_end_and_new_ones_are_welcome() {
+    let sshd = start();
+    let mut child = cat(&sshd);
+    assert!(!sshd.connection_pids().is_empty());
+    assert!(sshd.kill_connections() > 0);
+    assert!(!child.wait().expect("it ends").success());
+    assert_eq!(run(&sshd, "echo again"), (Some(0), "again\n".into()));
+}
+
+#[test]
+fn a_killed_daemon_refuses_and_its_connections_live_and_it_comes_back_where_it_was() {
+    let mut sshd = start();
+    let mut child = cat(&sshd);
+    let before = sshd.connection_pids();
+    sshd.kill();
+    assert_eq!(
+        banner(&sshd, Duration::from_secs(5)).expect_err("refused").kind(),
+        std::io::ErrorKind::ConnectionRefused
+    );
+    assert!(echoes(&mut child));
+    assert_eq!(sshd.connection_pids(), before, "orphans are still known");
+    sshd.restart().expect("the port is still free");
+    assert_eq!(run(&sshd, "echo back"), (Some(0), "back\n".into()));
+    assert!(echoes(&mut child));
+    assert_eq!(sshd.kill_connections(), before.len());
+    assert!(!child.wait().expect("it ends").success());
+}
+
+#[test]
+fn a_frozen_one_is_silent_and_thaws() {
+    let sshd = start();
+    let mut child = cat(&sshd);
+    sshd.stop();
+    let start = Instant::now();
+    assert!(banner(&sshd, Duration::from_millis(200)).is_err(), "the kernel answers, sshd does not");
+    assert!(start.elapsed() >= Duration::from_millis(200));
+    sshd.cont();
+    assert!(echoes(&mut child));
+    assert!(banner(&sshd, Duration::from_secs(5)).is_ok());
+}
+
+#[test]
+fn dropped_it_leaves_nothing_behind() {
+    for stopped in [false, true] {
+        let sshd = start();
+        let mut child = cat(&sshd);
+        let mut pids = sshd.connection_pids();
+        pids.extend(sshd.pid());
+        let home = sshd.home().to_owned();
+        if stopped {
+            sshd.stop();
+        }
+        drop(sshd);
+        assert!(!child.wait().expect("it ends").success());
+        assert!(!home.exists());
+        for pid in pids {
+            while is_running(pid) {
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
+/// Running, not only waiting to be buried by whoever inherited it.
+fn is_running(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).unwrap_or_default();
+    stat.rsplit_once(") ").is_some_and(|(_, rest)| !rest.starts_with(['Z', 'X']))
+}
