@@ -74,7 +74,7 @@ impl Credentials {
 
     /// One that is there and cannot be used is passed over, like ssh passes over what it has no passphrase for: the
     /// agent may hold it.
-    fn add_default_keys(&mut self, directory: Option<PathBuf>) {
+    pub(super) fn add_default_keys(&mut self, directory: Option<PathBuf>) {
         let Some(directory) = directory else {
             self.notes.push("no default keys: there is no home directory".to_owned());
             return;

@@ -85,3 +85,6 @@ impl AuthMethod {
         Self::Password(password.into())
     }
 }
+
+#[cfg(test)]
+mod tests;
