@@ -166,3 +166,7 @@ fn all_algorithms() -> Vec<Algorithm> {
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+#[cfg(all(unix, feature = "sshd"))]
+mod openssh;

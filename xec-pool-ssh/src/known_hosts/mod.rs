@@ -90,3 +90,7 @@ impl Names {
         [&self.own, &self.host]
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "sshd")]
+mod openssh;

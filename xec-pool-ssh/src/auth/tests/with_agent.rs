@@ -34,7 +34,7 @@ fn private(name: &str) -> PrivateKey {
     if let Some(seed) = name.strip_prefix("seed ") {
         return Ed25519Keypair::from_seed(&[seed.parse().unwrap(); 32]).into();
     }
-    PrivateKey::read_openssh_file(&path(name)).unwrap()
+    PrivateKey::read_openssh_file(path(name)).unwrap()
 }
 
 fn answer(script: &Script, request: &[u8]) -> Option<Vec<u8>> {
