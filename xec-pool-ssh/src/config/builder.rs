@@ -6,6 +6,8 @@ use std::{
     time::Duration,
 };
 
+use xec_pool_core::PoolConfig;
+
 use super::{SshConfig, SshConfigError, Times};
 use crate::{AuthMethod, HostKeyPolicy, KeySource, Secret, SshTarget, host_key::parse_fingerprint, known_hosts::file};
 
@@ -33,10 +35,11 @@ pub struct SshConfigBuilder {
     policy: HostKeyPolicy,
     known_hosts: Option<Vec<PathBuf>>,
     times: Times,
+    pool: PoolConfig,
 }
 
 impl SshConfigBuilder {
-    pub(super) const fn new(target: SshTarget) -> Self {
+    pub(super) fn new(target: SshTarget) -> Self {
         Self {
             target,
             username: None,
@@ -47,6 +50,7 @@ impl SshConfigBuilder {
             policy: HostKeyPolicy::Strict,
             known_hosts: None,
             times: DEFAULT_TIMES,
+            pool: PoolConfig::default(),
         }
     }
 
@@ -137,6 +141,12 @@ impl SshConfigBuilder {
         self
     }
 
+    /// How the pool behaves that is made for this host. Default: [`PoolConfig::default`].
+    pub fn pool(mut self, pool: PoolConfig) -> Self {
+        self.pool = pool;
+        self
+    }
+
     /// Checks it all. Nothing is read and nothing is sent yet.
     ///
     /// # Errors
@@ -160,6 +170,7 @@ impl SshConfigBuilder {
             policy: checked_policy(self.policy, &known_hosts)?,
             known_hosts,
             times: self.times,
+            pool: self.pool,
             credentials: Arc::default(),
         })
     }

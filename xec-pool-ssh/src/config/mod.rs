@@ -18,7 +18,7 @@ mod read;
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::sync::OnceCell;
-use xec_pool_core::Endpoint;
+use xec_pool_core::{Endpoint, PoolConfig};
 
 pub use self::{builder::SshConfigBuilder, error::SshConfigError};
 use crate::{
@@ -30,7 +30,8 @@ use crate::{
 /// Where to connect, as whom, by which proofs, believing which host, within which times.
 ///
 /// With the feature `serde` it reads the seed's configuration objects: `host`, `port`, `username`, `privateKey` (a
-/// path, `~` is one's home, or the key itself), `passphrase`, `password`.
+/// path, `~` is one's home, or the key itself), `passphrase`, `password`, `pool`. `controlMaster` cannot be switched
+/// on yet; `controlPath` and `controlPersist` are checked and do nothing without it.
 ///
 /// Private keys are read at the first dial and kept: a clone shares them, a new configuration reads them anew.
 ///
@@ -54,6 +55,7 @@ pub struct SshConfig {
     policy: HostKeyPolicy,
     known_hosts: Vec<PathBuf>,
     times: Times,
+    pool: PoolConfig,
     credentials: Arc<OnceCell<Arc<Credentials>>>,
 }
 
@@ -144,6 +146,17 @@ impl SshConfig {
     #[must_use]
     pub const fn inactivity_timeout(&self) -> Option<Duration> {
         self.times.inactivity
+    }
+
+    /// How the pool behaves that is made for this host.
+    #[must_use]
+    pub const fn pool(&self) -> &PoolConfig {
+        &self.pool
+    }
+
+    /// The same, for who takes a section of it that is theirs, as a circuit breaker does.
+    pub const fn pool_mut(&mut self) -> &mut PoolConfig {
+        &mut self.pool
     }
 
     /// What to offer the server. Read once, and kept; what cannot be read is tried again at the next dial.

@@ -3,6 +3,7 @@
 use std::{fmt, path::PathBuf, time::Duration};
 
 use serde::{Deserialize, Deserializer, de::Error as _};
+use xec_pool_core::PoolConfig;
 
 use super::{
     SshConfig, SshConfigBuilder, SshConfigError,
@@ -40,6 +41,8 @@ struct Object {
     keepalive_max: Option<u32>,
     #[serde(alias = "inactivityTimeout")]
     inactivity_timeout: Option<Span>,
+    #[serde(default)]
+    pool: PoolConfig,
     #[serde(alias = "controlMaster")]
     control_master: Option<Switch>,
     #[serde(alias = "controlPath")]
@@ -153,7 +156,8 @@ impl fmt::Display for Whole<'_> {
 impl Object {
     fn build(self) -> Result<SshConfig, SshConfigError> {
         self.check_control()?;
-        let mut builder = SshConfig::builder(self.target()?);
+        let target = self.target()?;
+        let mut builder = SshConfig::builder(target).pool(self.pool);
         if let Some(username) = self.username {
             builder = builder.username(username);
         }

@@ -124,6 +124,37 @@ mod from_json {
         ));
     }
 
+    /// The object of every example of the seed page that makes a connection, in its order: `validator` is code, and
+    /// `controlMaster` has a test of its own.
+    #[test]
+    fn every_object_of_the_seed_is_read() {
+        let objects = [
+            r#"{"host": "server.com", "username": "user", "pool": {"min": 2, "max": 10, "idle": 60000,
+                "acquire": 10000, "evictionRun": 30000, "validate": true}}"#,
+            r#"{"host": "server.com", "username": "user", "pool": {"validate": true, "validateInterval": 10000,
+                "validateOnBorrow": true, "validateOnReturn": false}}"#,
+            r#"{"host": "web1.example.com", "username": "deploy", "pool": {"min": 1, "max": 3}}"#,
+            r#"{"host": "prod.example.com", "username": "deploy", "pool": {"min": 2, "max": 5, "idle": 30000}}"#,
+            r#"{"host": "server.com", "username": "user"}"#,
+            r#"{"host": "server.com", "username": "user", "pool": {"max": 5, "queueSize": 100, "queueTimeout": 5000,
+                "queuePriority": "fifo"}}"#,
+            r#"{"host": "server.com", "username": "user", "pool": {"metrics": true, "metricsInterval": 5000}}"#,
+            r#"{"host": "server.com", "username": "user", "pool": {"max": 5, "retryFailed": true, "retryAttempts": 3,
+                "retryDelay": 1000, "recreateOnError": true}}"#,
+            r#"{"host": "server.com", "username": "user", "pool": {"circuitBreaker": {"enabled": true, "threshold": 5,
+                "timeout": 30000, "resetTimeout": 60000}}}"#,
+            r#"{"host": "server.com", "pool": {"max": 1000}, "username": "user"}"#,
+            r#"{"host": "server.com", "pool": {"validate": false}, "username": "user"}"#,
+        ];
+        let configs = objects.map(|json| read(json).unwrap());
+        assert_eq!((configs[0].pool().min_connections(), configs[0].pool().max_connections()), (2, 10));
+        assert_eq!(configs[3].pool().max_connections(), 5);
+        let [.., mut breaker, _, _] = configs;
+        assert!(breaker.pool_mut().take_section("circuitBreaker").is_some());
+        let error = read(r#"{"host": "a@h", "pool": {"min": 6, "max": 5}}"#).unwrap_err();
+        assert!(error.starts_with("min_connections (6) is more than max_connections (5)"), "{error}");
+    }
+
     #[test]
     fn every_field_is_read_by_its_name_and_by_the_seed_s() {
         let ours = r#"{"host": "web1", "port": 2222, "username": "a", "private_key": ["k1", "k2"], "passphrase": "p",
