@@ -15,7 +15,8 @@ use crate::Secret;
 /// No private key is longer; what is longer is something else.
 const MAX_KEY_BYTES: u64 = 64 * 1024;
 
-/// Where a private key comes from.
+/// Where a private key comes from: ed25519, ecdsa or rsa. Make new ones ed25519: how long an RSA signature takes says
+/// something of the key to who can measure it well (RUSTSEC-2023-0071), unless an agent makes it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum KeySource {

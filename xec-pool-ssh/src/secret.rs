@@ -7,7 +7,7 @@ use zeroize::Zeroizing;
 /// A password, a passphrase or the text of a private key.
 ///
 /// Its memory is wiped when the last clone is dropped. It has no `Display`, its `Debug` shows nothing, and it cannot
-/// be serialized. (The copies russh needs while it authenticates are wiped by russh.)
+/// be serialized. What the protocol copies of it while it authenticates is out of its reach.
 ///
 /// # Examples
 ///

@@ -68,6 +68,7 @@ pub(crate) async fn authenticate<H: Handler>(
         partial: false,
         asked: false,
         offered_keys: Vec::new(),
+        rsa_hash: None,
     };
     for offer in &credentials.offers {
         let done = match offer {
@@ -94,6 +95,8 @@ struct Session<'a, H: Handler> {
     asked: bool,
     /// Fingerprints of the keys it has seen.
     offered_keys: Vec<String>,
+    /// The hash of RSA signatures, once the server was asked for it.
+    rsa_hash: Option<Option<Option<HashAlg>>>,
 }
 
 impl<H: Handler> Session<'_, H> {
@@ -204,19 +207,29 @@ impl<H: Handler> Session<'_, H> {
         }
         let hash = match rsa {
             false => None,
-            true => match self.handle.best_supported_rsa_hash().await {
-                Ok(Some(Some(hash))) => Some(hash),
+            true => match self.rsa_hash().await? {
+                Some(Some(hash)) => Some(hash),
                 // It does not say. Servers know SHA-2 since OpenSSH 7.2, of 2016.
-                Ok(None) => Some(HashAlg::Sha256),
-                Ok(Some(None)) => {
+                None => Some(HashAlg::Sha256),
+                Some(None) => {
                     self.tried.push(format!("{label}: not offered, the server takes RSA with SHA-1 alone"));
                     return Ok(None);
                 }
-                Err(error) => return Err(self.broken(error).await),
             },
         };
         self.offered_keys.push(id.to_owned());
         Ok(Some(hash))
+    }
+
+    /// Asked of the server once: one that does not say makes every question last a second.
+    async fn rsa_hash(&mut self) -> Result<Option<Option<HashAlg>>, AuthFailure> {
+        if let Some(known) = self.rsa_hash {
+            return Ok(known);
+        }
+        match self.handle.best_supported_rsa_hash().await {
+            Ok(answer) => Ok(*self.rsa_hash.insert(answer)),
+            Err(error) => Err(self.broken(error).await),
+        }
     }
 
     /// What an answer means. `Ok(true)`: the user is in.

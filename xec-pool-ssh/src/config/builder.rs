@@ -158,7 +158,8 @@ impl SshConfigBuilder {
             Some(username) => self.target.with_user(&username).map_err(in_field("username"))?,
             None => self.target,
         };
-        let user = target.user().map(str::to_owned).or_else(local_user).ok_or(SshConfigError::NoUser)?;
+        let user =
+            target.user().map(str::to_owned).or_else(|| local_user(environment)).ok_or(SshConfigError::NoUser)?;
         let known_hosts = match self.known_hosts {
             Some(files) => expand_all("known_hosts", files)?,
             None => file::user_file().into_iter().chain([file::global_file()]).collect(),
@@ -258,8 +259,12 @@ fn expand(field: &'static str, path: PathBuf) -> Result<PathBuf, SshConfigError>
     }
 }
 
-fn local_user() -> Option<String> {
-    let named = |variable: &str| std::env::var(variable).ok().filter(|user| !user.is_empty());
+fn environment(variable: &str) -> Option<String> {
+    std::env::var(variable).ok()
+}
+
+pub(super) fn local_user(environment: impl Fn(&str) -> Option<String>) -> Option<String> {
+    let named = |variable: &str| environment(variable).filter(|user| !user.is_empty());
     // A name from outside is held to the same rules; one that is none is no name.
     let user = named("USER").or_else(|| named("LOGNAME")).or_else(|| named("USERNAME"))?;
     SshTarget::new("host").and_then(|target| target.with_user(&user)).ok().map(|_| user)

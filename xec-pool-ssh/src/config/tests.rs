@@ -84,6 +84,20 @@ fn what_cannot_work_is_refused_and_its_field_named() {
     builder("a@h").known_hosts::<&str>([]).host_key(HostKeyPolicy::DangerAcceptAnyHostKey).build().unwrap();
 }
 
+#[test]
+fn without_a_username_the_environment_names_one_that_is_a_name() {
+    let user = |set: &[(&str, &str)]| {
+        let find =
+            |name: &str| set.iter().find(|(variable, _)| *variable == name).map(|(_, value)| (*value).to_owned());
+        builder::local_user(find)
+    };
+    assert_eq!(user(&[("USER", "ann"), ("LOGNAME", "bob")]), Some("ann".to_owned()));
+    assert_eq!(user(&[("USER", ""), ("LOGNAME", "bob")]), Some("bob".to_owned()));
+    assert_eq!(user(&[("USER", "-l")]), None);
+    assert_eq!(user(&[]), None);
+    assert!(SshConfigError::NoUser.to_string().starts_with("`username` is missing"));
+}
+
 #[tokio::test]
 async fn keys_are_read_once_and_only_a_success_is_kept() {
     let directory = tempfile::tempdir().unwrap();
