@@ -84,6 +84,14 @@ async fn a_password_that_is_only_taken_in_a_dialogue_is_told_there_once() {
 }
 
 #[tokio::test]
+async fn a_password_that_was_refused_is_not_told_again_in_a_dialogue() {
+    let rule = Rule { password: Some("right"), also_dialogue: true, ..Rule::default() };
+    let (end, asked) = offer(rule, &[AuthMethod::password("wrong")]).await;
+    assert_eq!(asked, ["password"]);
+    refusal(end);
+}
+
+#[tokio::test]
 async fn what_the_server_would_not_take_is_not_offered() {
     let rule = Rule { password: Some("right"), ..Rule::default() };
     let methods = [key("id_ed25519"), key("id_ecdsa"), key("id_rsa"), AuthMethod::password("right")];

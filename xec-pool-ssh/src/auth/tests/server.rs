@@ -19,6 +19,8 @@ pub(super) struct Rule {
     pub(super) keys: Vec<PublicKey>,
     /// The password is taken in a dialogue alone.
     pub(super) dialogue: bool,
+    /// The password is taken in a dialogue too.
+    pub(super) also_dialogue: bool,
     /// A key is only the first half.
     pub(super) then_password: bool,
     /// The connection ends at this question, counted from 1.
@@ -65,7 +67,12 @@ impl Server {
             methods.push(MethodKind::PublicKey);
         }
         if self.rule.password.is_some() {
-            methods.push(if self.rule.dialogue { MethodKind::KeyboardInteractive } else { MethodKind::Password });
+            if !self.rule.dialogue {
+                methods.push(MethodKind::Password);
+            }
+            if self.rule.dialogue || self.rule.also_dialogue {
+                methods.push(MethodKind::KeyboardInteractive);
+            }
         }
         Auth::Reject { proceed_with_methods: Some(methods), partial_success: self.key_seen }
     }
