@@ -1,6 +1,16 @@
 //! Pooled SSH connections for programs that run commands on other machines.
 #![cfg_attr(docsrs, feature(doc_cfg))]
-#![allow(dead_code, unused_imports, reason = "until the dialler, written beside this, is here")]
+
+// What users hold.
+mod transport;
+
+mod connection;
+
+mod command;
+
+mod status;
+
+mod error;
 
 // Where to, and as whom.
 mod target;
@@ -8,6 +18,15 @@ mod target;
 mod secret;
 
 mod config;
+
+// From a target to a connection.
+mod dial;
+
+mod protocol;
+
+mod stream;
+
+mod session;
 
 // Whether the host is the host.
 mod host_key;
@@ -21,11 +40,21 @@ mod agent;
 
 mod keys;
 
+// From a command to its answer.
+mod channel;
+
+mod quote;
+
 pub use crate::{
     auth::{AuthError, AuthMethod},
+    command::Command,
     config::{SshConfig, SshConfigBuilder, SshConfigError},
+    connection::SshConnection,
+    error::{LossCause, Phase, SshError},
     host_key::{HostKeyError, HostKeyPolicy},
     keys::{KeyError, KeySource},
     secret::Secret,
+    status::{ExitStatus, Output},
     target::{SshTarget, TargetError},
+    transport::SshTransport,
 };

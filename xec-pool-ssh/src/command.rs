@@ -1,0 +1,215 @@
+//! A command to run on another machine, built like `std::process::Command`.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+
+use crate::{
+    ExitStatus, Output, SshConnection, SshError,
+    channel::Order,
+    quote::{assign_into, change_into, is_variable_name, quote_into},
+};
+
+/// What `output` keeps of each stream where nobody says otherwise.
+const MAX_OUTPUT: usize = 16 << 20;
+
+/// A command on another machine.
+///
+/// Made by [`SshConnection::command`] and [`SshConnection::shell`]. A command runs each time [`output`](Self::output)
+/// or [`status`](Self::status) is called. Its standard input is empty unless [`stdin`](Self::stdin) gives one.
+///
+/// The login shell of the remote user reads the command line, as with `ssh`. Quoting is for POSIX shells.
+#[must_use = "a command does nothing until its `output` or `status` is awaited"]
+pub struct Command<'a> {
+    on: &'a SshConnection,
+    text: Text,
+    variables: Vec<(String, String)>,
+    directory: Option<String>,
+    stdin: Bytes,
+    timeout: Option<Duration>,
+    max_output: usize,
+}
+
+enum Text {
+    /// Words, quoted one by one.
+    Words(Vec<String>),
+    /// A script, as it is.
+    Script(String),
+}
+
+impl<'a> Command<'a> {
+    pub(crate) fn program(on: &'a SshConnection, program: String) -> Self {
+        Self::new(on, Text::Words(vec![program]))
+    }
+
+    pub(crate) fn script(on: &'a SshConnection, script: String) -> Self {
+        Self::new(on, Text::Script(script))
+    }
+
+    const fn new(on: &'a SshConnection, text: Text) -> Self {
+        Self {
+            on,
+            text,
+            variables: Vec::new(),
+            directory: None,
+            stdin: Bytes::new(),
+            timeout: None,
+            max_output: MAX_OUTPUT,
+        }
+    }
+
+    /// Adds an argument. It arrives as it is: quoted, so no shell makes anything of it.
+    ///
+    /// After [`shell`](SshConnection::shell) it is one more quoted word at the end of the script.
+    pub fn arg(&mut self, arg: impl Into<String>) -> &mut Self {
+        match &mut self.text {
+            Text::Words(words) => words.push(arg.into()),
+            Text::Script(script) => {
+                script.push(' ');
+                quote_into(script, &arg.into());
+            }
+        }
+        self
+    }
+
+    /// Adds arguments, each as [`arg`](Self::arg) does.
+    pub fn args<S: Into<String>>(&mut self, args: impl IntoIterator<Item = S>) -> &mut Self {
+        for arg in args {
+            self.arg(arg);
+        }
+        self
+    }
+
+    /// Sets a variable of the command's environment, by a prefix that the remote shell reads. (The protocol's own
+    /// way is refused by most servers, silently.)
+    pub fn env(&mut self, name: impl Into<String>, value: impl Into<String>) -> &mut Self {
+        self.variables.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs the command in this directory: a path as the remote host sees it, relative ones from where a login
+    /// starts. `~` has no meaning here. If it is not there the command does not run, and the remote shell says so
+    /// with its own text and code.
+    pub fn current_dir(&mut self, directory: impl Into<String>) -> &mut Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// What the command reads. Without it, it reads an empty input.
+    pub fn stdin(&mut self, bytes: impl Into<Vec<u8>>) -> &mut Self {
+        self.stdin = Bytes::from(bytes.into());
+        self
+    }
+
+    /// How long the command may take, from the moment it has a connection, opening its session included. Then it is
+    /// given up, as if its future had been dropped, and answers [`SshError::CommandTimedOut`]. Without it there is
+    /// no limit.
+    pub fn timeout(&mut self, limit: Duration) -> &mut Self {
+        self.timeout = Some(limit);
+        self
+    }
+
+    /// How much of each of the two streams is kept: 16 MiB unless said otherwise. What comes after is read and
+    /// thrown away, and the [`Output`] says so.
+    pub fn max_output(&mut self, bytes: usize) -> &mut Self {
+        self.max_output = bytes;
+        self
+    }
+
+    /// Runs the command and collects what it prints.
+    ///
+    /// # Errors
+    ///
+    /// [`SshError::InvalidCommand`] before anything is sent, if the command holds a NUL or a variable has a name that
+    /// is none. Otherwise whatever keeps it from coming to an end; [`SshError::maybe_ran`] tells whether it may have
+    /// run nevertheless. A command that fails is no error: see [`Output::status`].
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe to drop at any await. The command is then abandoned: its process is sent a `TERM` and its session is
+    /// closed, in the background; the connection stays usable. A process that ignores `TERM`, or a server that passes
+    /// no signals on (OpenSSH before 9.3 does not for root), lets it run until it reads its input's end or writes.
+    pub fn output(&self) -> impl Future<Output = Result<Output, SshError>> + Send + 'a {
+        let carrier = Arc::clone(self.on.carrier());
+        let order = self.order();
+        async move {
+            let order =
+                order.map_err(|problem| SshError::InvalidCommand { host: Arc::clone(&carrier.host), problem })?;
+            carrier.run(order).await
+        }
+    }
+
+    /// Runs the command and throws away what it prints.
+    ///
+    /// # Errors
+    ///
+    /// As [`output`](Self::output).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`output`](Self::output).
+    pub fn status(&self) -> impl Future<Output = Result<ExitStatus, SshError>> + Send + 'a {
+        let carrier = Arc::clone(self.on.carrier());
+        let order = self.order().map(|order| Order { max_output: 0, ..order });
+        async move {
+            let order =
+                order.map_err(|problem| SshError::InvalidCommand { host: Arc::clone(&carrier.host), problem })?;
+            Ok(carrier.run(order).await?.status)
+        }
+    }
+
+    fn order(&self) -> Result<Order, &'static str> {
+        Ok(Order { line: self.line()?, stdin: self.stdin.clone(), max_output: self.max_output, timeout: self.timeout })
+    }
+
+    /// The line that the remote shell reads.
+    fn line(&self) -> Result<String, &'static str> {
+        if self.variables.iter().any(|(name, _)| !is_variable_name(name)) {
+            return Err("the name of a variable has letters, digits and `_` only, and no digit first");
+        }
+        let mut line = String::new();
+        match &self.text {
+            Text::Words(words) => {
+                if let Some(directory) = &self.directory {
+                    change_into(&mut line, directory);
+                    line.push_str(" && ");
+                }
+                assign_into(&mut line, &self.variables);
+                // Only where the shell would stay between us and the program otherwise.
+                if !line.is_empty() {
+                    line.push_str("exec ");
+                }
+                for (index, word) in words.iter().enumerate() {
+                    if index > 0 {
+                        line.push(' ');
+                    }
+                    quote_into(&mut line, word);
+                }
+            }
+            Text::Script(script) => {
+                if let Some(directory) = &self.directory {
+                    change_into(&mut line, directory);
+                    line.push_str(" || exit\n");
+                }
+                if !self.variables.is_empty() {
+                    line.push_str("export ");
+                    assign_into(&mut line, &self.variables);
+                    line.push('\n');
+                }
+                line.push_str(script);
+            }
+        }
+        // The protocol would carry it, and the remote shell would cut the command there.
+        if line.contains('\0') { Err("it holds a NUL character") } else { Ok(line) }
+    }
+}
+
+impl fmt::Debug for Command<'_> {
+    /// Without the command's text, its environment and its input: they may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Command")
+            .field("timeout", &self.timeout)
+            .field("max_output", &self.max_output)
+            .finish_non_exhaustive()
+    }
+}
