@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::Bytes;
 
 use crate::{
-    ExitStatus, Output, SshConnection, SshError,
+    ExitStatus, Output, SshConnection, SshError, SshPool,
     channel::Order,
     quote::{assign_into, change_into, is_variable_name, quote_into},
 };
@@ -15,19 +15,68 @@ const MAX_OUTPUT: usize = 16 << 20;
 
 /// A command on another machine.
 ///
-/// Made by [`SshConnection::command`] and [`SshConnection::shell`]. A command runs each time [`output`](Self::output)
+/// Made by [`SshPool::command`] and [`SshPool::shell`], or by [`SshConnection::command`] and
+/// [`SshConnection::shell`]. A command runs each time [`output`](Self::output)
 /// or [`status`](Self::status) is called. Its standard input is empty unless [`stdin`](Self::stdin) gives one.
 ///
 /// The login shell of the remote user reads the command line, as with `ssh`. Quoting is for POSIX shells.
 #[must_use = "a command does nothing until its `output` or `status` is awaited"]
 pub struct Command<'a> {
-    on: &'a SshConnection,
+    on: Place<'a>,
     text: Text,
     variables: Vec<(String, String)>,
     directory: Option<String>,
     stdin: Bytes,
     timeout: Option<Duration>,
     max_output: usize,
+}
+
+/// Where a command runs.
+#[derive(Clone, Copy)]
+pub(crate) enum Place<'a> {
+    Connection(&'a SshConnection),
+    Pool(&'a SshPool),
+}
+
+impl<'a> From<&'a SshConnection> for Place<'a> {
+    fn from(connection: &'a SshConnection) -> Self {
+        Self::Connection(connection)
+    }
+}
+
+impl<'a> From<&'a SshPool> for Place<'a> {
+    fn from(pool: &'a SshPool) -> Self {
+        Self::Pool(pool)
+    }
+}
+
+impl<'a> Place<'a> {
+    /// Not an `async fn`: a pool remembers who asked it, and inside a future that would be us.
+    #[track_caller]
+    fn run(
+        self,
+        order: Result<Order, &'static str>,
+    ) -> impl Future<Output = Result<Output, SshError>> + Send + use<'a> {
+        let borrowing = match (self, &order) {
+            (Self::Pool(pool), Ok(_)) => Some((pool, pool.acquire())),
+            (Self::Pool(_), Err(_)) | (Self::Connection(_), _) => None,
+        };
+        async move {
+            let order = order.map_err(|problem| SshError::InvalidCommand { host: self.host(), problem })?;
+            match (self, borrowing) {
+                (_, Some((pool, acquire))) => pool.run(acquire, order).await,
+                (Self::Connection(connection), None) => connection.carrier().run(order).await,
+                (Self::Pool(pool), None) => pool.run(pool.acquire(), order).await,
+            }
+        }
+    }
+
+    fn host(self) -> Arc<str> {
+        match self {
+            Self::Connection(connection) => Arc::clone(&connection.carrier().host),
+            Self::Pool(pool) => pool.transport().host_shared(),
+        }
+    }
 }
 
 enum Text {
@@ -38,15 +87,15 @@ enum Text {
 }
 
 impl<'a> Command<'a> {
-    pub(crate) fn program(on: &'a SshConnection, program: String) -> Self {
+    pub(crate) fn program(on: Place<'a>, program: String) -> Self {
         Self::new(on, Text::Words(vec![program]))
     }
 
-    pub(crate) fn script(on: &'a SshConnection, script: String) -> Self {
+    pub(crate) fn script(on: Place<'a>, script: String) -> Self {
         Self::new(on, Text::Script(script))
     }
 
-    const fn new(on: &'a SshConnection, text: Text) -> Self {
+    const fn new(on: Place<'a>, text: Text) -> Self {
         Self {
             on,
             text,
@@ -129,14 +178,9 @@ impl<'a> Command<'a> {
     /// Safe to drop at any await. The command is then abandoned: its process is sent a `TERM` and its session is
     /// closed, in the background; the connection stays usable. A process that ignores `TERM`, or a server that passes
     /// no signals on (OpenSSH before 9.3 does not for root), lets it run until it reads its input's end or writes.
-    pub fn output(&self) -> impl Future<Output = Result<Output, SshError>> + Send + 'a {
-        let carrier = Arc::clone(self.on.carrier());
-        let order = self.order();
-        async move {
-            let order =
-                order.map_err(|problem| SshError::InvalidCommand { host: Arc::clone(&carrier.host), problem })?;
-            carrier.run(order).await
-        }
+    #[track_caller]
+    pub fn output(&self) -> impl Future<Output = Result<Output, SshError>> + Send + use<'a> {
+        self.on.run(self.order())
     }
 
     /// Runs the command and throws away what it prints.
@@ -148,14 +192,10 @@ impl<'a> Command<'a> {
     /// # Cancel safety
     ///
     /// As [`output`](Self::output).
-    pub fn status(&self) -> impl Future<Output = Result<ExitStatus, SshError>> + Send + 'a {
-        let carrier = Arc::clone(self.on.carrier());
-        let order = self.order().map(|order| Order { max_output: 0, ..order });
-        async move {
-            let order =
-                order.map_err(|problem| SshError::InvalidCommand { host: Arc::clone(&carrier.host), problem })?;
-            Ok(carrier.run(order).await?.status)
-        }
+    #[track_caller]
+    pub fn status(&self) -> impl Future<Output = Result<ExitStatus, SshError>> + Send + use<'a> {
+        let run = self.on.run(self.order().map(|order| Order { max_output: 0, ..order }));
+        async move { Ok(run.await?.status) }
     }
 
     fn order(&self) -> Result<Order, &'static str> {

@@ -54,13 +54,13 @@ impl SshConnection {
     /// # Ok(()) }
     /// ```
     pub fn command(&self, program: impl Into<String>) -> Command<'_> {
-        Command::program(self, program.into())
+        Command::program(self.into(), program.into())
     }
 
     /// A command that the remote user's login shell reads as it is: pipes, variables, globs. Nothing is quoted, so
     /// nothing that others have written belongs in it; hand it over with [`Command::arg`] or [`Command::env`].
     pub fn shell(&self, script: impl Into<String>) -> Command<'_> {
-        Command::script(self, script.into())
+        Command::script(self.into(), script.into())
     }
 
     /// Whether it is known to be over. No I/O.

@@ -3,7 +3,7 @@
 use std::{error::Error, fmt, io, sync::Arc, time::Duration};
 
 use thiserror::Error;
-use xec_pool_core::FailureKind;
+use xec_pool_core::{AcquireError, FailureKind};
 
 use crate::{AuthError, HostKeyError, KeyError};
 
@@ -101,6 +101,16 @@ pub enum SshError {
         source: AuthError,
     },
 
+    /// The pool lends no connection. The command was not sent.
+    #[error("no connection to {host}")]
+    #[non_exhaustive]
+    Acquire {
+        /// Where to.
+        host: Arc<str>,
+        /// Why not; the reason of a failed connect is at the end of its sources.
+        source: Box<AcquireError<SshError>>,
+    },
+
     /// The connection broke. [`SshError::maybe_ran`] tells whether a command may have run.
     #[error("lost the connection to {host} ({phase}): {cause}")]
     #[non_exhaustive]
@@ -182,7 +192,7 @@ impl SshError {
             Self::Throttled { .. } => Phase::Banner,
             Self::Negotiation { .. } | Self::HostKey { .. } => Phase::Kex,
             Self::Auth { .. } => Phase::Auth,
-            Self::InvalidCommand { .. } | Self::ChannelRefused { .. } => Phase::NotSent,
+            Self::Acquire { .. } | Self::InvalidCommand { .. } | Self::ChannelRefused { .. } => Phase::NotSent,
             Self::RequestRefused { .. } => Phase::Requested,
             Self::TimedOut { phase, .. }
             | Self::ConnectionLost { phase, .. }
@@ -210,9 +220,10 @@ impl SshError {
 
     /// Whether the same thing may work a little later, and cannot have happened already.
     #[must_use]
-    pub const fn is_retryable(&self) -> bool {
+    pub fn is_retryable(&self) -> bool {
         match self {
             Self::InvalidCommand { .. } | Self::RequestRefused { .. } => false,
+            Self::Acquire { source, .. } => source.is_retryable(),
             Self::Key { .. }
             | Self::Resolve { .. }
             | Self::Connect { .. }
@@ -230,11 +241,21 @@ impl SshError {
 
     /// What kind of failure it is for a pool.
     #[must_use]
-    pub const fn kind(&self) -> FailureKind {
+    pub fn kind(&self) -> FailureKind {
         match self {
             Self::Resolve { .. } | Self::Connect { .. } => FailureKind::Unreachable,
             Self::TimedOut { .. } | Self::CommandTimedOut { .. } => FailureKind::TimedOut,
             Self::Throttled { .. } => FailureKind::Throttled,
+            Self::Acquire { source, .. } => match &**source {
+                AcquireError::Connect { kind, .. } => *kind,
+                AcquireError::TimedOut(_) => FailureKind::TimedOut,
+                AcquireError::Closed { .. }
+                | AcquireError::Draining { .. }
+                | AcquireError::QueueFull { .. }
+                | AcquireError::NoneIdle { .. }
+                | AcquireError::CircuitOpen { .. }
+                | _ => FailureKind::Other,
+            },
             Self::ConnectionLost { .. } => FailureKind::Lost,
             Self::Auth { .. } => FailureKind::Credentials,
             Self::HostKey { .. } => FailureKind::Trust,

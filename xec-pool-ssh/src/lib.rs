@@ -2,6 +2,8 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 // What users hold.
+mod pool;
+
 mod transport;
 
 mod connection;
@@ -53,6 +55,7 @@ pub use crate::{
     error::{LossCause, Phase, SshError},
     host_key::{HostKeyError, HostKeyPolicy},
     keys::{KeyError, KeySource},
+    pool::SshPool,
     secret::Secret,
     status::{ExitStatus, Output},
     target::{SshTarget, TargetError},

@@ -62,6 +62,10 @@ impl SshTransport {
     pub fn host(&self) -> &str {
         &self.host
     }
+
+    pub(crate) fn host_shared(&self) -> Arc<str> {
+        Arc::clone(&self.host)
+    }
 }
 
 #[async_trait]

@@ -1,0 +1,100 @@
+//! A pool of SSH connections that runs commands by itself.
+
+use std::ops::Deref;
+
+use xec_pool_core::{Acquire, AcquireError, ConfigError, Pool, PoolConfig};
+
+use crate::{Command, Output, Phase, SshConfig, SshError, SshTransport, channel::Order};
+
+/// How many idle connections in a row may turn out to be dead before a command gives up. All of a host's connections
+/// tend to die together, so this is no less than a pool holds by default.
+const DEAD_IN_A_ROW: usize = 10;
+
+/// A pool of connections to one host. Cheap to clone; all clones are the same pool.
+///
+/// Everything a [`Pool`] can do, it can; and it lends a connection to a command for as long as that runs.
+///
+/// # Examples
+///
+/// ```no_run
+/// use xec_pool_ssh::{SshConfig, SshPool};
+///
+/// # async fn f() -> Result<(), Box<dyn std::error::Error>> {
+/// let pool = SshPool::new(SshConfig::builder("deploy@web1.example.com".parse()?).build()?)?;
+/// let uptime = pool.command("uptime").output().await?;
+/// println!("{}", String::from_utf8_lossy(&uptime.stdout));
+/// pool.close().await;
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct SshPool(Pool<SshTransport>);
+
+impl SshPool {
+    /// A pool with the default [`PoolConfig`]. For another, or for a gate, an observer or a name of its own, build a
+    /// [`Pool`] of an [`SshTransport`] and turn it into this.
+    ///
+    /// # Errors
+    ///
+    /// None with the defaults; see [`PoolBuilder::build`](xec_pool_core::PoolBuilder::build).
+    pub fn new(config: SshConfig) -> Result<Self, ConfigError> {
+        Self::with(config, PoolConfig::default())
+    }
+
+    /// A pool that behaves as `pool` says.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Unclaimed`]: `pool` has a section that nobody has taken.
+    pub fn with(config: SshConfig, pool: PoolConfig) -> Result<Self, ConfigError> {
+        Ok(Pool::builder(SshTransport::new(config)).config(pool).build()?.into())
+    }
+
+    /// A command that runs `program` on a connection of the pool's, see
+    /// [`SshConnection::command`](crate::SshConnection::command).
+    ///
+    /// It borrows a connection when it is run, and gives it back when it has ended or is dropped. Where that
+    /// connection turns out to be lost before the command was sent, it runs on another; once it was sent, it is never
+    /// sent again.
+    pub fn command(&self, program: impl Into<String>) -> Command<'_> {
+        Command::program(self.into(), program.into())
+    }
+
+    /// A command that the remote user's login shell reads as it is, see
+    /// [`SshConnection::shell`](crate::SshConnection::shell). For the rest as [`command`](Self::command).
+    pub fn shell(&self, script: impl Into<String>) -> Command<'_> {
+        Command::script(self.into(), script.into())
+    }
+
+    fn refused(&self, error: AcquireError<SshError>) -> SshError {
+        SshError::Acquire { host: self.0.transport().host_shared(), source: Box::new(error) }
+    }
+
+    pub(crate) async fn run(&self, first: Acquire<'_, SshTransport>, order: Order) -> Result<Output, SshError> {
+        let mut lease = first.await.map_err(|error| self.refused(error))?;
+        for _ in 0..DEAD_IN_A_ROW {
+            match lease.carrier().run(order.clone()).await {
+                // One that had been idle may be dead before anybody can know. If a fresh one is, that is the answer.
+                Err(SshError::ConnectionLost { phase: Phase::NotSent, .. }) if lease.reused() => {
+                    lease.discard("lost while idle");
+                    lease = self.0.acquire().await.map_err(|error| self.refused(error))?;
+                }
+                result => return result,
+            }
+        }
+        lease.carrier().run(order).await
+    }
+}
+
+impl From<Pool<SshTransport>> for SshPool {
+    fn from(pool: Pool<SshTransport>) -> Self {
+        Self(pool)
+    }
+}
+
+impl Deref for SshPool {
+    type Target = Pool<SshTransport>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
