@@ -12,7 +12,7 @@ use std::{
 };
 
 use crate::{
-    AcquireError, Lease, Observation, Start, TimedOut, Transport,
+    AcquireError, Interest, Lease, Observation, Start, TimedOut, Transport,
     flow::{
         caught,
         posts::{Answer, Post, PostId},
@@ -111,8 +111,10 @@ impl<'a, T: Transport> Acquire<'a, T> {
     }
 
     fn begin(&mut self) {
-        let start = Start::Acquire { pool: &self.ledger.name, caller: self.caller };
-        self.observation = self.ledger.begin(&start, None);
+        if self.ledger.interest.contains(Interest::SPANS) {
+            let start = Start::Acquire { pool: &self.ledger.name, caller: self.caller };
+            self.observation = self.ledger.begin(&start, None);
+        }
     }
 
     /// Asks. One call of the machine, whatever the answer.
@@ -218,6 +220,7 @@ impl<T: Transport> fmt::Debug for Acquire<'_, T> {
 }
 
 /// A panic in an observation is nobody's business but the observer's.
+#[inline]
 pub(crate) fn end(observation: Option<Arc<dyn Observation>>, outcome: &crate::Outcome<'_>) {
     if let Some(observation) = observation {
         caught(|| observation.end(outcome));

@@ -23,6 +23,9 @@ impl Machine {
             self.settle_warms();
             return;
         }
+        if self.is_settled() {
+            return;
+        }
         if !self.suspended {
             self.dials_owed = self.dials_owed.min(self.queue.len());
             self.serve_from_idle(now);
@@ -37,6 +40,18 @@ impl Machine {
         }
         self.finish_retirements();
         self.settle_warms();
+    }
+
+    /// The usual case, seen at a glance: nobody waits and enough are open, or all that wait can only wait.
+    #[inline]
+    fn is_settled(&self) -> bool {
+        let calm = self.warms.is_empty() && self.retiring == 0 && self.dials_owed == 0;
+        let connecting = self.slots.count(ConnectionState::Connecting);
+        calm && if self.queue.is_empty() {
+            self.replacements == 0 && self.open() + connecting >= self.limits.min
+        } else {
+            self.slots.idle.is_empty() && self.free_places() == 0 && self.supply() > 0
+        }
     }
 
     /// Lends idle connections to those who wait; has one checked for each who is not promised a check yet.
