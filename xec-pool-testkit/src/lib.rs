@@ -2,9 +2,17 @@
 //!
 //! | feature | brings | needs |
 //! |---|---|---|
+//! | – | [`MockTransport`]: does what a script says, hook by hook; [`MockHandle`] knows what happened | nothing |
+//! | – | [`Recorder`]: keeps a pool's events and checks that they make sense | nothing |
 //! | `embedded-ssh` | [`EmbeddedSsh`]: an SSH server in this process, with knobs for every bad day | Rust |
 //! | `sshd` | [`LocalSshd`]: OpenSSH's own sshd as a child process | Unix, openssh-server |
 #![cfg_attr(docsrs, feature(doc_cfg))]
+
+/// A transport by script.
+pub mod mock;
+
+/// An observer that remembers.
+pub mod recorder;
 
 /// Key pairs for tests, committed and therefore worthless.
 #[cfg(any(feature = "embedded-ssh", feature = "sshd"))]
@@ -22,3 +30,7 @@ pub mod sshd;
 pub use crate::embedded::EmbeddedSsh;
 #[cfg(feature = "sshd")]
 pub use crate::sshd::LocalSshd;
+pub use crate::{
+    mock::{MockHandle, MockTransport},
+    recorder::Recorder,
+};
