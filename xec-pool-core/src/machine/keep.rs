@@ -109,7 +109,7 @@ impl Machine {
 
     /// Whether a caller must not get it unchecked.
     pub(super) fn needs_check(&self, id: SlotId, now: Moment) -> bool {
-        let due = |slot: &Slot| now.since(slot.last_ok) >= self.limits.validate_bypass;
+        let due = |slot: &Slot| now.since(slot.last_ok) > self.limits.validate_bypass;
         self.limits.validate && self.limits.validate_on_borrow && self.slots.get(id).is_some_and(due)
     }
 

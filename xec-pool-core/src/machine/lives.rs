@@ -69,19 +69,24 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn limits() -> impl Strategy<Value = Limits> {
     let flags = (any::<bool>(), prop::bool::weighted(0.8), any::<bool>(), any::<bool>(), any::<bool>());
+    let bypass = prop_oneof![Just(Duration::ZERO), Just(Duration::from_millis(500))];
     let sizes = (0..3_u32, 1..6_u32, 0..5_u32, 0..3_u32, 1..5_u32);
-    (flags, sizes).prop_map(|((lifo, check, borrow, back, recreate), (min, max, queue, attempts, dials))| Limits {
-        min: min.min(max),
-        max,
-        queue_capacity: queue,
-        newest_first: lifo,
-        validate: check,
-        validate_on_borrow: borrow,
-        validate_on_return: back,
-        retry_attempts: attempts,
-        recreate_on_error: recreate,
-        max_concurrent_connects: dials,
-        ..super::stories::limits(0, 1)
+    (flags, sizes, bypass).prop_map(|((lifo, check, borrow, back, recreate), sizes, bypass)| {
+        let (min, max, queue, attempts, dials) = sizes;
+        Limits {
+            validate_bypass: bypass.into(),
+            min: min.min(max),
+            max,
+            queue_capacity: queue,
+            newest_first: lifo,
+            validate: check,
+            validate_on_borrow: borrow,
+            validate_on_return: back,
+            retry_attempts: attempts,
+            recreate_on_error: recreate,
+            max_concurrent_connects: dials,
+            ..super::stories::limits(0, 1)
+        }
     })
 }
 

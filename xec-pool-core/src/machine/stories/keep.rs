@@ -245,3 +245,26 @@ fn a_connection_lost_in_a_check_is_killed_and_closed() {
         "#]],
     );
 }
+
+#[test]
+fn without_a_bypass_a_passed_check_still_serves_who_waited_for_it() {
+    check(
+        Limits { validate_bypass: span("0ms"), ..limits(0, 1) },
+        "
+        ask
+        connected 1
+        returned 1
+        after 1ms
+        ask
+        passed 1
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            connected 1: -> Lend(SlotId(1), Ticket(1))
+            returned 1:
+            after 1ms:
+            ask: Ticket(2) waits -> Validate(SlotId(1), Borrow)
+            passed 1: -> Lend(SlotId(1), Ticket(2))
+        "#]],
+    );
+}
