@@ -5,3 +5,5 @@ mod embedded;
 mod mock;
 
 mod recorder;
+
+mod pool;

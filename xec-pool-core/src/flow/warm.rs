@@ -80,16 +80,17 @@ impl<T: Transport> Drop for Wanted<'_, T> {
 impl<T: Transport> Ledger<T> {
     pub(crate) async fn warm(self: &Arc<Self>, count: u32) -> WarmReport<T::Error> {
         let (done, told) = oneshot::channel();
-        let wanted = self.act(|state, now| {
+        let id = self.act(|state, now| {
             state.warms += 1;
             let id = WarmId(state.warms);
-            let wanted = Wanted { ledger: self, id };
             let opened_before = state.machine.tally.created;
             let already_open = state.stats().open();
             state.warming.push(Warming { id, opened_before, already_open, failures: Vec::new(), done });
             state.machine.warm(id, count, now);
-            wanted
+            id
         });
+        // Nothing is awaited in between. It must not be born under the lock: its `Drop` takes it.
+        let wanted = Wanted { ledger: self, id };
         let report = told.await;
         drop(wanted);
         report.unwrap_or(WarmReport { already_open: 0, opened: 0, failures: Vec::new(), open: 0 })

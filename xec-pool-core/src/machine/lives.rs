@@ -303,10 +303,11 @@ impl World {
                 };
                 self.take(Fact::Returned { slot, fate });
             }
-            Step::Unclaim(_, broken) => {
+            Step::Unclaim(n, broken) => {
                 self.take(Fact::Unclaimed { slot, broken, waited: Span(0) });
                 if broken {
-                    self.ask(Ask { timeout: None, again: Some(Again { asked_at: Moment::START, deadline: None }) });
+                    let asked_at = Moment(self.now.0.saturating_sub(n as u64 % 7 * 1_000_000));
+                    self.ask(Ask { timeout: None, again: Some(Again { asked_at, deadline: None }) });
                 }
             }
             _ => self.take(Fact::Detached(slot)),

@@ -99,10 +99,11 @@ impl Queue {
         })
     }
 
-    /// Lets a caller in, at the back, or at the front if it had its turn already.
-    pub(crate) fn enter(&mut self, waiter: Waiter, at_front: bool) -> Ticket {
+    /// Lets a caller in: at the back, or, if it had its turn already, before all that came after it.
+    pub(crate) fn enter(&mut self, waiter: Waiter, keeps_turn: bool) -> Ticket {
         self.serials += 1;
-        let (before, behind) = if at_front { (NONE, self.front) } else { (self.back, NONE) };
+        let before = if keeps_turn { self.last_before(waiter.asked_at) } else { self.back };
+        let behind = self.slab.get(before as usize).map_or(self.front, |place| place.behind);
         let place = Place { serial: self.serials, waiter, before, behind };
         let index = if let Some(index) = self.vacant.pop() {
             self.slab[index as usize] = place;
@@ -120,6 +121,14 @@ impl Queue {
             self.note_deadline(waiter.deadline, ticket);
         }
         ticket
+    }
+
+    /// The last of those who came no later than `asked_at`.
+    fn last_before(&self, asked_at: Moment) -> u32 {
+        self.iter()
+            .take_while(|(_, waiter)| waiter.asked_at <= asked_at)
+            .last()
+            .map_or(NONE, |(ticket, _)| ticket.index)
     }
 
     /// Lets a caller out, wherever it stands. `None`: it is out already.

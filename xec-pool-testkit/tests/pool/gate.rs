@@ -1,0 +1,127 @@
+//! A gate of the test's own: shut, busy, open again.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use xec_pool_core::{AcquireError, Denied, DialRequest, Gate, GateLink, Pass, Pool, PoolEvent, Settlement};
+use xec_pool_testkit::mock::{Hook, MockTransport, Step};
+
+use super::{MS, SECOND, at_most};
+
+/// Says what it is told to say, and writes down what it hears.
+#[derive(Default)]
+struct Doorman {
+    links: Mutex<Vec<GateLink>>,
+    answer: Mutex<Option<Denied>>,
+    asked: Mutex<u32>,
+    settled: Arc<Mutex<Vec<&'static str>>>,
+}
+
+impl Gate for Doorman {
+    fn attach(&self, link: GateLink) {
+        self.links.lock().unwrap().push(link);
+    }
+
+    fn admit(&self, _: &DialRequest) -> Result<Pass, Denied> {
+        *self.asked.lock().unwrap() += 1;
+        if let Some(denied) = &*self.answer.lock().unwrap() {
+            return Err(denied.clone());
+        }
+        let settled = Arc::clone(&self.settled);
+        Ok(Pass::new(move |settlement| {
+            settled.lock().unwrap().push(match settlement {
+                Settlement::Success => "success",
+                Settlement::Failure(..) => "failure",
+                _ => "neutral",
+            });
+        }))
+    }
+}
+
+impl Doorman {
+    fn says(&self, answer: Option<Denied>) {
+        *self.answer.lock().unwrap() = answer;
+    }
+
+    fn reopens(&self) {
+        self.says(None);
+        self.links.lock().unwrap().iter().for_each(GateLink::reopened);
+    }
+}
+
+fn guarded() -> (Pool<MockTransport>, xec_pool_testkit::mock::MockHandle, Arc<Doorman>) {
+    let (transport, handle) = MockTransport::new();
+    let doorman = Arc::new(Doorman::default());
+    let config = at_most(2).retry_attempts(0).build().expect("valid");
+    let pool = Pool::builder(transport).config(config).gate(Arc::clone(&doorman)).build().expect("nothing unclaimed");
+    (pool, handle, doorman)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shut_gate_refuses_at_once_and_is_asked_again_in_time() {
+    let (pool, handle, doorman) = guarded();
+    doorman.says(Some(Denied::shut(Some(5 * SECOND), None)));
+    let error = pool.acquire().await.expect_err("shut");
+    assert!(
+        matches!(error, AcquireError::CircuitOpen { retry_after: Some(after), .. } if after == 5 * SECOND),
+        "{error}"
+    );
+    assert!(pool.acquire().await.is_err());
+    assert_eq!((*doorman.asked.lock().unwrap(), handle.calls(Hook::Connect)), (1, 0), "known to be shut: not asked");
+    doorman.says(None);
+    tokio::time::advance(5 * SECOND).await;
+    drop(pool.acquire().await.expect("open again"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_flow_through_a_shut_gate_and_callers_wait_for_lent_ones() {
+    let (pool, _handle, doorman) = guarded();
+    let lease = pool.acquire().await.expect("open");
+    doorman.says(Some(Denied::shut(None, None)));
+    let (waited, ()) = tokio::join!(pool.acquire(), async {
+        tokio::time::sleep(10 * MS).await; // sleep is the subject: a return while the gate is shut
+        drop(lease);
+    });
+    drop(waited.expect("the lent one served it"));
+    drop(pool.acquire().await.expect("an idle one flows"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_busy_gate_refuses_nobody() {
+    let (pool, handle, doorman) = guarded();
+    doorman.says(Some(Denied::Busy));
+    let (lease, ()) = tokio::join!(pool.acquire(), async {
+        tokio::time::sleep(SECOND).await; // sleep is the subject: how long the probe is out
+        assert_eq!(handle.calls(Hook::Connect), 0);
+        doorman.reopens();
+    });
+    drop(lease.expect("it waited"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_pass_is_settled_with_what_became_of_the_dial() {
+    let (pool, handle, doorman) = guarded();
+    handle.script(Hook::Connect, [Step::fail(xec_pool_core::FailureKind::Unreachable), Step::ok(), Step::hang()]);
+    drop(pool.acquire().await);
+    tokio::time::advance(60 * SECOND).await;
+    let lease = pool.acquire().await.expect("the second dial");
+    drop(tokio::time::timeout(MS, pool.acquire()).await);
+    drop(lease);
+    pool.close().await;
+    assert_eq!(*doorman.settled.lock().unwrap(), ["failure", "success", "neutral"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_speaks_through_the_pool_and_keeps_nothing_alive() {
+    let (pool, _handle, doorman) = guarded();
+    let mut events = pool.subscribe();
+    let link = doorman.links.lock().unwrap()[0].clone();
+    link.emit(PoolEvent::circuit_opened(Some(SECOND), None));
+    assert_eq!(events.try_next().and_then(|event| event.seed_name()), Some("circuit:open"));
+    drop(pool);
+    tokio::time::sleep(Duration::from_secs(1)).await; // sleep is the subject: time for the housekeeper to go
+    assert!(link.is_gone());
+    link.reopened();
+}

@@ -1,0 +1,141 @@
+//! Checks: before a loan, on return, while idle; broken and lost connections; time-outs of idleness and of life.
+
+use std::time::Duration;
+
+use xec_pool_core::{Check, CloseReason, FailureKind, Pool, PoolConfig, PoolEvent};
+use xec_pool_testkit::mock::{Hook, MockTransport, Step};
+
+use super::{MS, SECOND, at_most, world};
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_proven_a_moment_ago_is_lent_unchecked_and_an_older_one_is_checked() {
+    let world = world(at_most(1));
+    drop(world.lease().await);
+    drop(world.lease().await);
+    assert_eq!(world.handle.calls(Hook::Validate), 0);
+    tokio::time::advance(501 * MS).await;
+    assert!(world.lease().await.reused());
+    assert_eq!(world.handle.calls(Hook::Validate), 1);
+    world.assert_whole().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_fails_its_check_is_replaced_without_the_caller_noticing() {
+    for failure in [Step::fail(FailureKind::Lost), Step::hang(), Step::panic()] {
+        let world = world(at_most(1));
+        drop(world.lease().await);
+        tokio::time::advance(SECOND).await;
+        world.handle.script(Hook::Validate, [failure]);
+        let lease = world.lease().await;
+        assert_eq!((lease.id().get(), lease.reused()), (2, false));
+        drop(lease);
+        assert_eq!(world.pool.stats().destroyed.by(CloseReason::ValidationFailed), 1);
+        world.assert_whole().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn eight_dead_idle_connections_cost_a_caller_one_check_not_eight() {
+    let world = world(at_most(8).validate_timeout(200 * MS).recreate_on_error(false));
+    world.pool.warm(8).await;
+    tokio::time::advance(SECOND).await;
+    world.handle.always(Hook::Validate, Step::hang());
+    let start = tokio::time::Instant::now();
+    drop(world.lease().await);
+    assert!(start.elapsed() <= 401 * MS, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_connection_is_never_lent_and_costs_the_caller_no_turn() {
+    let world = world(at_most(2).recreate_on_error(false));
+    world.pool.warm(2).await;
+    world.handle.live_ids().into_iter().for_each(|id| assert!(world.handle.break_connection(id)));
+    let lease = world.lease().await;
+    assert_eq!(lease.id().get(), 3);
+    drop(lease);
+    assert_eq!(world.pool.stats().destroyed.by(CloseReason::Broken), 2);
+    world.assert_whole().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_says_it_is_lost_is_replaced_at_once() {
+    let world = world(at_most(2));
+    drop(world.lease().await);
+    assert!(world.handle.lose(1, "cable pulled"));
+    let replaced = |event: &PoolEvent| matches!(event, PoolEvent::Created { id, .. } if id.get() == 2);
+    world.recorder.wait_for(replaced).await;
+    assert_eq!(world.pool.stats().idle, 1);
+    world.assert_whole().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_lost_while_connecting_is_a_failed_dial() {
+    let world = world(PoolConfig::builder().retry_attempts(0));
+    world.handle.script(Hook::Connect, [Step::ok().slow(50 * MS).die_after(Duration::ZERO)]);
+    drop(world.pool.acquire().await);
+    tokio::time::advance(60 * SECOND).await;
+    world.assert_whole().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn idle_connections_are_checked_at_an_interval_and_the_dead_are_found() {
+    let world = world(at_most(2).min_connections(1));
+    world.recorder.wait_for(|event| matches!(event, PoolEvent::Created { .. })).await;
+    world.handle.script(Hook::Validate, [Step::ok(), Step::fail(FailureKind::Lost)]);
+    let failed = |event: &PoolEvent| matches!(event, PoolEvent::Validated { check: Check::Idle, passed: false, .. });
+    world.recorder.wait_for(failed).await;
+    world.recorder.wait_for(|event| matches!(event, PoolEvent::Created { id, .. } if id.get() == 2)).await;
+    world.assert_whole().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn surplus_idle_connections_end_and_the_minimum_stays() {
+    let world = world(at_most(4).min_connections(1).idle_timeout(5 * SECOND));
+    world.pool.warm(4).await;
+    for _ in 0..3 {
+        world.recorder.wait_for(|event| matches!(event, PoolEvent::Destroyed { .. })).await;
+    }
+    tokio::time::sleep(60 * SECOND).await; // sleep is the subject: the minimum outlasts any idleness
+    let stats = world.pool.stats();
+    assert_eq!((stats.idle, stats.destroyed.by(CloseReason::IdleTimeout)), (1, 3));
+    world.assert_whole().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_past_its_lifetime_is_replaced_before_it_ends() {
+    let world = world(at_most(2).min_connections(1).max_lifetime(5 * SECOND).lifetime_jitter(0.0));
+    world.recorder.wait_for(|event| matches!(event, PoolEvent::Destroyed { .. })).await;
+    let order: Vec<_> = world
+        .recorder
+        .events()
+        .iter()
+        .filter_map(|event| match event {
+            PoolEvent::Created { id, .. } => Some(("created", id.get())),
+            PoolEvent::Destroyed { id, reason: CloseReason::MaxLifetime, .. } => Some(("destroyed", id.get())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(order, [("created", 1), ("created", 2), ("destroyed", 1)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_users_own_validator_stands_in_for_the_transports() {
+    let (transport, handle) = MockTransport::new();
+    let config = at_most(1).validate_bypass(Duration::ZERO).build().expect("valid");
+    let builder = Pool::builder(transport).config(config);
+    let pool = builder.validator(|connection| Box::pin(async move { connection.id() > 1 })).build().expect("valid");
+    drop(pool.acquire().await.expect("a new one is not checked"));
+    tokio::time::advance(MS).await;
+    assert_eq!(pool.acquire().await.expect("the second").id().get(), 2);
+    assert_eq!(handle.calls(Hook::Validate), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_validation_the_known_dead_are_still_not_lent() {
+    let world = world(at_most(1).validate(false));
+    drop(world.lease().await);
+    tokio::time::advance(100 * SECOND).await;
+    world.handle.live_ids().into_iter().for_each(|id| assert!(world.handle.break_connection(id)));
+    assert_eq!(world.lease().await.id().get(), 2);
+    assert_eq!(world.handle.calls(Hook::Validate), 0);
+}

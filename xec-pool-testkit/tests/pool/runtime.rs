@@ -1,0 +1,87 @@
+//! Where there is no runtime, or one that goes away.
+
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use xec_pool_core::{AcquireError, AcquireOptions, Pool, PoolConfig};
+use xec_pool_testkit::mock::{Hook, MockTransport, Step};
+
+use super::SECOND;
+
+fn runtime() -> Runtime {
+    Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("starts")
+}
+
+fn config() -> PoolConfig {
+    PoolConfig::builder().max_connections(2).retry_delay(Duration::from_millis(1)).build().expect("valid")
+}
+
+#[test]
+fn a_pool_is_built_used_from_and_dropped_on_plain_threads() {
+    let (transport, handle) = MockTransport::new();
+    let config = PoolConfig::builder().min_connections(1).build().expect("valid");
+    let pool = Pool::builder(transport).config(config).build().expect("needs no runtime");
+    assert_eq!(pool.stats().connecting, 0, "where there is no runtime nothing is dialled");
+    let runtime = runtime();
+    let lease = runtime.block_on(async { pool.acquire().await.expect("connects") });
+    // Given back on a plain thread; what follows runs on the runtime that the pool was used on.
+    drop(lease);
+    assert_eq!(pool.stats().idle, 1);
+    drop(pool.try_acquire().expect("needs no runtime"));
+    let mut events = pool.subscribe();
+    drop(pool);
+    runtime.block_on(async { while events.next().await.is_some() {} });
+    handle.assert_each_closed_once();
+}
+
+#[test]
+fn a_pool_whose_runtime_is_gone_is_dropped_without_a_panic_and_drops_its_connections() {
+    let (transport, handle) = MockTransport::new();
+    let pool = Pool::builder(transport).config(config()).build().expect("valid");
+    let runtime = runtime();
+    let lease = runtime.block_on(async { pool.acquire().await.expect("connects") });
+    drop(runtime);
+    drop(lease);
+    assert_eq!(pool.stats().idle, 1);
+    drop(pool);
+    handle.assert_none_left();
+}
+
+#[test]
+fn a_runtime_shut_down_with_dials_in_flight_costs_no_place() {
+    let (transport, handle) = MockTransport::new();
+    handle.script(Hook::Connect, [Step::hang()]);
+    let pool = Pool::builder(transport).config(config()).build().expect("valid");
+    let first = runtime();
+    let cause = first.block_on(async {
+        let options = AcquireOptions::new().timeout(Duration::from_millis(20));
+        pool.acquire_with(options).await.expect_err("the dial hangs")
+    });
+    assert!(matches!(cause, AcquireError::TimedOut(_)), "{cause}");
+    first.shutdown_background();
+    let second = runtime();
+    let leases = second.block_on(async {
+        [pool.acquire().await.expect("a new runtime, a new dial"), pool.acquire().await.expect("both places are there")]
+    });
+    drop(leases);
+    second.block_on(pool.close());
+    handle.assert_none_left();
+}
+
+#[test]
+fn who_waits_on_a_living_runtime_is_told_in_time_after_the_housekeepers_runtime_went() {
+    let (transport, _handle) = MockTransport::new();
+    let pool = Pool::builder(transport).config(config()).build().expect("valid");
+    let (first, second) = (runtime(), runtime());
+    let held = first.block_on(async { [pool.acquire().await.expect("one"), pool.acquire().await.expect("two")] });
+    let waiting = {
+        let pool = pool.clone();
+        let options = AcquireOptions::new().timeout(Duration::from_millis(200));
+        second.spawn(async move { pool.acquire_with(options).await.map(drop) })
+    };
+    drop(first);
+    let told = second.block_on(async { tokio::time::timeout(10 * SECOND, waiting).await });
+    let error = told.expect("told in time").expect("no panic").expect_err("all are held");
+    assert!(error.is_timeout(), "{error}");
+    drop(held);
+}

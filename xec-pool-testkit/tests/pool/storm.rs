@@ -1,0 +1,108 @@
+//! A short storm: 64 tasks on 4 threads; cancels, deaths, evictions, throws, resizes, and a drain at the end.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use xec_pool_core::{Pool, PoolConfig};
+use xec_pool_testkit::mock::{Hook, MockHandle, MockTransport, Step};
+
+const TASKS: u64 = 64;
+const MAX: u32 = 8;
+const LASTS: Duration = Duration::from_millis(900);
+
+/// The same numbers in every run: a storm that breaks something breaks it again.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, sides: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % sides
+    }
+}
+
+async fn sailor(pool: Pool<MockTransport>, handle: MockHandle, seed: u64, over: Arc<AtomicBool>, got: Arc<AtomicU64>) {
+    let mut dice = Dice(seed);
+    while !over.load(Ordering::Relaxed) {
+        let patience = Duration::from_micros(dice.roll(400));
+        let Ok(Ok(lease)) = tokio::time::timeout(patience, pool.acquire()).await else {
+            tokio::task::yield_now().await;
+            continue;
+        };
+        got.fetch_add(1, Ordering::Relaxed);
+        match dice.roll(40) {
+            0 => _ = handle.break_connection(lease.id().get()),
+            1 => _ = handle.lose(lease.id().get(), "storm"),
+            2 => {
+                lease.discard("storm");
+                continue;
+            }
+            3 => lease.release().await,
+            _ => tokio::task::yield_now().await,
+        }
+    }
+}
+
+async fn weather(pool: Pool<MockTransport>, handle: MockHandle, over: Arc<AtomicBool>) {
+    let mut dice = Dice(7);
+    while !over.load(Ordering::Relaxed) {
+        match dice.roll(6) {
+            0 => pool.set_limits(0, 1 + u32::try_from(dice.roll(u64::from(MAX))).expect("small")).expect("valid"),
+            1 => pool.set_limits(0, MAX).expect("valid"),
+            2 => drop(tokio::time::timeout(Duration::from_micros(300), pool.warm(MAX)).await),
+            3 => handle.live_ids().into_iter().take(2).for_each(|id| _ = handle.lose(id, "weather")),
+            4 => pool.suspend(),
+            _ => pool.resume(),
+        }
+        tokio::task::yield_now().await;
+    }
+    pool.resume();
+    pool.set_limits(0, MAX).expect("valid");
+}
+
+#[test]
+fn after_a_storm_nothing_is_missing_and_it_was_never_over_the_maximum() {
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("starts");
+    threads.block_on(async {
+        let (transport, handle) = MockTransport::new();
+        let config = PoolConfig::builder()
+            .max_connections(MAX)
+            .validate_bypass(Duration::ZERO)
+            .idle_timeout(Duration::from_millis(2))
+            .retry_delay(Duration::from_micros(50))
+            .max_concurrent_connects(MAX)
+            .queue_capacity(1_000);
+        let builder = Pool::builder(transport).config(config.build().expect("valid"));
+        let pool = builder.build().expect("nothing unclaimed");
+        handle.always(Hook::Connect, Step::ok());
+        let (over, got) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let start = Instant::now();
+        let mut crew = tokio::task::JoinSet::new();
+        for seed in 0..TASKS {
+            crew.spawn(sailor(pool.clone(), handle.clone(), seed, Arc::clone(&over), Arc::clone(&got)));
+        }
+        crew.spawn(weather(pool.clone(), handle.clone(), Arc::clone(&over)));
+        tokio::time::sleep(LASTS).await; // sleep is the subject: how long the storm lasts
+        over.store(true, Ordering::Relaxed);
+        crew.join_all().await;
+        let mut leases = Vec::new();
+        for _ in 0..MAX {
+            leases.push(pool.acquire().await.expect("the whole capacity is there"));
+        }
+        drop(leases);
+        pool.drain(Duration::from_secs(1)).await;
+        let stats = pool.stats();
+        assert!(got.load(Ordering::Relaxed) > 1_000, "that was no storm: {stats:?}");
+        assert!(handle.most_live() <= MAX as usize, "over the maximum: {}", handle.most_live());
+        assert_eq!((stats.open(), stats.leases, stats.waiting, stats.connecting), (0, 0, 0, 0), "{stats}");
+        assert_eq!(stats.created, stats.destroyed.total());
+        assert_eq!(stats.acquired, stats.released);
+        handle.assert_each_closed_once();
+        handle.assert_none_left();
+        assert!(start.elapsed() < Duration::from_secs(20), "a storm is short, also on a busy machine");
+    });
+}

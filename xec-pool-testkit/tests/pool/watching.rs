@@ -1,0 +1,109 @@
+//! Those who watch: in order, without a lock, and never at the cost of a caller.
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use xec_pool_core::{Interest, Observer, Pool, PoolConfig, PoolEvent, WeakPool};
+use xec_pool_testkit::mock::{Hook, MockTransport, Step};
+
+use super::{SECOND, at_most, world};
+
+#[tokio::test(start_paused = true)]
+async fn a_life_is_told_in_the_seeds_words() {
+    let world = world(at_most(1));
+    drop(world.lease().await);
+    world.pool.close().await;
+    let told: Vec<_> = world.recorder.events().iter().filter_map(PoolEvent::seed_name).collect();
+    let states = "connection:state";
+    assert_eq!(
+        told,
+        [
+            states,
+            "connection:create",
+            states,
+            "connection:acquire",
+            "connection:release",
+            states,
+            states,
+            states,
+            "connection:destroy"
+        ]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn figures_come_at_their_interval() {
+    let world = world(PoolConfig::builder().metrics_interval(5 * SECOND));
+    let start = tokio::time::Instant::now();
+    let event = world.recorder.wait_for(|event| matches!(event, PoolEvent::Metrics { .. })).await;
+    assert_eq!((start.elapsed(), event.seed_name()), (5 * SECOND, Some("pool:metrics")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn unwise_configurations_are_warned_of_once() {
+    let world = world(at_most(1_000).validate(false));
+    world.lease().await.discard("used up");
+    assert_eq!(world.recorder.count(|event| matches!(event, PoolEvent::Warning { .. })), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn failures_that_no_caller_hears_of_are_told() {
+    let world = world(PoolConfig::builder().min_connections(1));
+    world.handle.script(Hook::Connect, [Step::fail(xec_pool_core::FailureKind::Unreachable)]);
+    let error = world.recorder.wait_for(|event| event.seed_name() == Some("pool:error")).await;
+    assert!(matches!(error, PoolEvent::ConnectFailed { .. }));
+}
+
+/// Calls the pool from within, and panics now and then.
+struct Meddler {
+    pool: Arc<Mutex<Option<Pool<MockTransport>>>>,
+    weak: Mutex<Option<WeakPool>>,
+    heard: Arc<AtomicU64>,
+}
+
+impl Observer for Meddler {
+    fn interest(&self) -> Interest {
+        Interest::EVENTS
+    }
+
+    fn attach(&self, pool: WeakPool) {
+        *self.weak.lock().unwrap() = Some(pool);
+    }
+
+    fn on_event(&self, event: &PoolEvent) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        if let Some(pool) = &*self.pool.lock().unwrap() {
+            drop(pool.try_acquire());
+            assert!(pool.stats().max > 0);
+        }
+        assert!(self.weak.lock().unwrap().as_ref().and_then(WeakPool::stats).is_some());
+        assert!(!matches!(event, PoolEvent::Created { .. }), "panics as planned");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_may_call_the_pool_and_may_panic() {
+    let (transport, _handle) = MockTransport::new();
+    let (slot, heard) = (Arc::new(Mutex::new(None)), Arc::new(AtomicU64::new(0)));
+    let meddler = Meddler { pool: Arc::clone(&slot), weak: Mutex::new(None), heard: Arc::clone(&heard) };
+    let pool = Pool::builder(transport).observer(meddler).build().expect("valid");
+    drop(pool.acquire().await.expect("its panic is not ours"));
+    assert_eq!(pool.stats().observer_panics, 1);
+    assert!(heard.load(Ordering::Relaxed) >= 3);
+    *slot.lock().unwrap() = None;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_subscriber_slows_nobody_and_learns_what_it_missed() {
+    let world = world(at_most(1));
+    let mut events = world.pool.subscribe();
+    for _ in 0..9_000 {
+        drop(world.lease().await);
+    }
+    let Some(PoolEvent::Missed { count, .. }) = events.next().await else { panic!("more than fits happened") };
+    assert!(count > 1_000, "{count}");
+    drop(world);
+    while events.next().await.is_some() {}
+}
