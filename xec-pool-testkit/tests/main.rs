@@ -1,7 +1,5 @@
 //! The testkit tested: who tests with it must be able to trust it.
 
-mod embedded;
-
 mod mock;
 
 mod recorder;

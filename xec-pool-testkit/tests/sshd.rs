@@ -75,6 +75,12 @@ fn ones_own_lines_come_first_and_win() {
 }
 
 #[test]
+fn a_missing_sshd_is_one_sentence_that_says_what_to_type() {
+    let error = LocalSshd::builder().program("/nonexistent/sshd").start().expect_err("it is not there");
+    assert_eq!(error.to_string(), "sshd is not installed: apt-get install openssh-server");
+}
+
+#[test]
 fn it_shows_the_host_keys_it_is_given() {
     for key in [keys::HOST_ECDSA, keys::HOST_RSA] {
         let sshd = LocalSshd::builder().host_keys(&[key]).start().expect("sshd starts");

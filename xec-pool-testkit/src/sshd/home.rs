@@ -84,10 +84,10 @@ Subsystem sftp internal-sftp
 ";
 
 /// Where sshd is. Only its absolute path will do: it starts itself again for each connection.
-pub(super) fn program() -> io::Result<PathBuf> {
-    let usual = ["/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/local/bin", "/opt/homebrew/sbin"].map(PathBuf::from);
-    let search = std::env::var_os("PATH").unwrap_or_default();
-    let program = find(usual.into_iter().chain(std::env::split_paths(&search)))?;
+pub(super) fn program(wanted: Option<PathBuf>) -> io::Result<PathBuf> {
+    let here = |path: &PathBuf| path.is_absolute() && path.is_file();
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "sshd is not installed: apt-get install openssh-server");
+    let program = wanted.or_else(|| candidates().find(here)).filter(here).ok_or_else(missing)?;
     if rustix::process::geteuid().is_root() {
         // Root's sshd refuses to start without it, and Debian makes it only when the service starts.
         fs::create_dir_all("/run/sshd")?;
@@ -95,10 +95,11 @@ pub(super) fn program() -> io::Result<PathBuf> {
     Ok(program)
 }
 
-fn find(mut folders: impl Iterator<Item = PathBuf>) -> io::Result<PathBuf> {
-    let here = |folder: PathBuf| Some(folder.join("sshd")).filter(|path| path.is_absolute() && path.is_file());
-    let missing = || io::Error::new(io::ErrorKind::NotFound, "sshd is not installed: apt-get install openssh-server");
-    folders.find_map(here).ok_or_else(missing)
+fn candidates() -> impl Iterator<Item = PathBuf> {
+    let usual = ["/usr/sbin", "/usr/local/sbin", "/sbin", "/usr/local/bin", "/opt/homebrew/sbin"].map(PathBuf::from);
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let named: Vec<_> = std::env::split_paths(&search).collect();
+    usual.into_iter().chain(named).map(|folder| folder.join("sshd"))
 }
 
 pub(super) fn current_user() -> io::Result<String> {
@@ -115,17 +116,4 @@ fn knows_penalties(program: &Path, config: &Path) -> bool {
         let status = probe.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
         status.is_ok_and(|status| status.success())
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use std::path::PathBuf;
-
-    use super::find;
-
-    #[test]
-    fn a_missing_sshd_is_one_sentence_that_says_what_to_type() {
-        let error = find([PathBuf::from("/nonexistent"), PathBuf::from(".")].into_iter()).expect_err("not there");
-        assert_eq!(error.to_string(), "sshd is not installed: apt-get install openssh-server");
-    }
 }

@@ -63,6 +63,7 @@ pub struct LocalSshd {
 #[derive(Clone, Debug)]
 #[must_use = "nothing listens before start()"]
 pub struct LocalSshdBuilder {
+    program: Option<PathBuf>,
     config: String,
     host_keys: Vec<TestKey>,
 }
@@ -73,6 +74,12 @@ impl LocalSshdBuilder {
     pub fn config(mut self, lines: impl AsRef<str>) -> Self {
         self.config.push_str(lines.as_ref());
         self.config.push('\n');
+        self
+    }
+
+    /// This sshd instead of the system's: another version, say.
+    pub fn program(mut self, path: impl Into<PathBuf>) -> Self {
+        self.program = Some(path.into());
         self
     }
 
@@ -94,7 +101,7 @@ impl LocalSshdBuilder {
     /// When sshd is not installed (the text says what to type), or does not like its configuration (the text is what
     /// it said).
     pub fn start(self) -> io::Result<LocalSshd> {
-        let program = home::program()?;
+        let program = home::program(self.program)?;
         let home = Home::new(&self.host_keys)?;
         home.configure(&program, &self.config)?;
         let log = Log::default();
@@ -114,7 +121,7 @@ fn known_hosts_line(key: TestKey, addr: SocketAddr) -> String {
 impl LocalSshd {
     /// An sshd to be: the testkit's user keys let the current user in.
     pub fn builder() -> LocalSshdBuilder {
-        LocalSshdBuilder { config: String::new(), host_keys: vec![keys::HOST_ED25519] }
+        LocalSshdBuilder { program: None, config: String::new(), host_keys: vec![keys::HOST_ED25519] }
     }
 
     /// [`builder`](Self::builder) as it is, started.

@@ -142,7 +142,7 @@ async fn a_hanging_handshake_can_still_be_killed() {
         let ending = async {
             server.wait_until(|seen| seen.open == 1).await;
             // Far enough to be in the middle of it, wherever that is.
-            tokio::time::sleep(BRIEF).await;
+            tokio::time::sleep(BRIEF).await; // sleep is the subject
             server.kill_connections();
         };
         let (outcome, ()) = tokio::join!(all(&server), ending);
