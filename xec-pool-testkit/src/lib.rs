@@ -4,8 +4,8 @@
 //! |---|---|---|
 //! | – | [`MockTransport`]: does what a script says, hook by hook; [`MockHandle`] knows what happened | nothing |
 //! | – | [`Recorder`]: keeps a pool's events and checks that they make sense | nothing |
-//! | `embedded-ssh` | [`EmbeddedSsh`]: an SSH server in this process, with knobs for every bad day | Rust |
-//! | `sshd` | [`LocalSshd`]: OpenSSH's own sshd as a child process | Unix, openssh-server |
+//! | `embedded-ssh` | `EmbeddedSsh`: an SSH server in this process, with knobs for every bad day | Rust |
+//! | `sshd` | `LocalSshd`: OpenSSH's own sshd as a child process | Unix, openssh-server |
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 /// A transport by script.
