@@ -113,6 +113,11 @@ impl SshConnection {
         self.carrier.link.socket.silent_for()
     }
 
+    /// When its socket was connected.
+    pub(crate) fn opened(&self) -> Instant {
+        self.carrier.link.socket.opened()
+    }
+
     /// The server's address.
     #[must_use]
     pub fn peer_addr(&self) -> SocketAddr {

@@ -1,6 +1,6 @@
 //! A pool of SSH connections that runs commands by itself.
 
-use std::ops::Deref;
+use std::{ops::Deref, time::Instant};
 
 use xec_pool_core::{Acquire, AcquireError, ConfigError, Pool, PoolConfig};
 
@@ -70,11 +70,12 @@ impl SshPool {
     }
 
     pub(crate) async fn run(&self, first: Acquire<'_, SshTransport>, order: Order) -> Result<Output, SshError> {
+        let began = Instant::now();
         let mut lease = first.await.map_err(|error| self.refused(error))?;
         for _ in 0..DEAD_IN_A_ROW {
             match lease.carrier().run(order.clone()).await {
-                // One that had been idle may be dead before anybody can know. If a fresh one is, that is the answer.
-                Err(SshError::ConnectionLost { phase: Phase::NotSent, .. }) if lease.reused() => {
+                // One that was there before may be dead before anybody can know. If a fresh one is, that is the answer.
+                Err(SshError::ConnectionLost { phase: Phase::NotSent, .. }) if lease.opened() < began => {
                     lease.discard("lost while idle");
                     lease = self.0.acquire().await.map_err(|error| self.refused(error))?;
                 }

@@ -92,6 +92,10 @@ impl Socket {
         self.version.get().map_or("", String::as_str)
     }
 
+    pub(crate) const fn opened(&self) -> Instant {
+        self.opened
+    }
+
     pub(crate) const fn peer(&self) -> SocketAddr {
         self.peer
     }

@@ -1,0 +1,21 @@
+//! Real SSH on real TCP, every bad day on command.
+
+mod support;
+
+// Getting a connection, or a good reason why not.
+mod connect;
+
+// Commands that come to an end.
+mod commands;
+
+// Connections that do not.
+mod lost;
+
+// Callers that do not stay.
+mod cancel;
+
+// What a pool asks of a transport.
+mod checks;
+
+// And all of it together.
+mod pool;
