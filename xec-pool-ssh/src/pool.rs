@@ -6,9 +6,9 @@ use xec_pool_core::{Acquire, AcquireError, ConfigError, Pool, PoolConfig};
 
 use crate::{Command, Output, Phase, SshConfig, SshError, SshTransport, channel::Order};
 
-/// How many idle connections in a row may turn out to be dead before a command gives up. All of a host's connections
+/// How many idle connections in a row may turn out to be useless before a command gives up. All of a host's connections
 /// tend to die together, so this is no less than a pool holds by default.
-const DEAD_IN_A_ROW: usize = 10;
+const USELESS_IN_A_ROW: usize = 10;
 
 /// A pool of connections to one host. Cheap to clone; all clones are the same pool.
 ///
@@ -72,11 +72,14 @@ impl SshPool {
     pub(crate) async fn run(&self, first: Acquire<'_, SshTransport>, order: Order) -> Result<Output, SshError> {
         let began = Instant::now();
         let mut lease = first.await.map_err(|error| self.refused(error))?;
-        for _ in 0..DEAD_IN_A_ROW {
+        for _ in 0..USELESS_IN_A_ROW {
             match lease.carrier().run(order.clone()).await {
-                // One that was there before may be dead before anybody can know. If a fresh one is, that is the answer.
-                Err(SshError::ConnectionLost { phase: Phase::NotSent, .. }) if lease.opened() < began => {
-                    lease.discard("lost while idle");
+                // One that was there before may be dead before anybody can know, or full of sessions whose commands
+                // were abandoned and live on. If a fresh one is, that is the answer.
+                Err(SshError::ConnectionLost { phase: Phase::NotSent, .. } | SshError::ChannelRefused { .. })
+                    if lease.opened() < began =>
+                {
+                    lease.discard("it died while idle, or opens no more sessions");
                     lease = self.0.acquire().await.map_err(|error| self.refused(error))?;
                 }
                 result => return result,
