@@ -40,6 +40,20 @@ async fn twenty_dropped_while_running_leave_room_for_ten() {
 }
 
 #[tokio::test]
+async fn twenty_dropped_that_ignore_every_signal_leave_room_for_ten() {
+    let world = World::of(EmbeddedSsh::builder().max_sessions(MAX_SESSIONS)).await;
+    let connection = world.connect().await;
+    for n in 1..=20 {
+        // Only the close of its channel ends it.
+        tokio::select! {
+            output = connection.shell("trap '' TERM; while :; do sleep 1000; done").output() => panic!("{output:?}"),
+            _ = world.server.wait_until(|counters| counters.commands == n) => {}
+        }
+    }
+    ten_good_ones(connection).await;
+}
+
+#[tokio::test]
 async fn twenty_dropped_at_each_poll_leave_room_for_ten() {
     let world = World::of(EmbeddedSsh::builder().max_sessions(MAX_SESSIONS)).await;
     let connection = world.connect().await;

@@ -2,7 +2,7 @@
 
 use std::{fs, net::TcpListener, time::Duration};
 
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use xec_pool_core::{ConnectContext, FailureKind, Transport as _};
 use xec_pool_ssh::{HostKeyError, KeyError, Phase, SshError};
 use xec_pool_testkit::{
@@ -243,6 +243,33 @@ async fn a_connect_dropped_at_any_step_leaves_no_socket_open() {
             return;
         }
     }
+}
+
+#[tokio::test]
+async fn a_connect_dropped_while_the_server_is_silent_ends_its_socket() {
+    let world = World::new().await;
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let config =
+        xec_pool_ssh::SshConfig::builder(format!("tester@{}", listener.local_addr().unwrap()).parse().unwrap())
+            .known_hosts([world.known_hosts.path()])
+            .private_key_text(keys::USER_ED25519.private);
+    let silent = async {
+        let (mut client, _) = listener.accept().await.unwrap();
+        client.write_all(b"SSH-2.0-silent\r\n").await.unwrap();
+        // Its version line and its algorithms: now russh's own task drives the socket, and waits for ours.
+        let mut heard = Vec::new();
+        while heard.len() < 500 {
+            assert!(client.read_buf(&mut heard).await.unwrap() > 0);
+        }
+        client
+    };
+    let transport = transport(config);
+    let mut client = tokio::select! {
+        connected = transport.connect(ConnectContext::detached()) => panic!("{connected:?}"),
+        client = silent => client,
+    };
+    let mut rest = Vec::new();
+    let _ = soon(client.read_to_end(&mut rest)).await;
 }
 
 #[tokio::test]
