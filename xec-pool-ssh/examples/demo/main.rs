@@ -1,0 +1,93 @@
+//! Watch pooled SSH commands run: `cargo xtask demo [user@host[:port]] [-- command …]`.
+//!
+//! Without a host it starts an SSH server in this process. Reading order: `flags`, `place` (where), `show` (what is
+//! run), `report` (what a person reads).
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "it is a program")]
+
+// What the user wants.
+mod flags;
+
+// Where the commands run.
+mod place;
+
+// Running them, three ways.
+mod show;
+
+// What came out.
+mod report;
+
+use std::{error::Error, process::ExitCode};
+
+use clap::Parser as _;
+use tokio::signal::ctrl_c;
+
+use self::{flags::Flags, place::Place, show::Show};
+
+/// Anything that ends the demo early.
+type Failure = Box<dyn Error + Send + Sync>;
+
+/// What a shell says of a program that Ctrl-C ended: 128 and the signal's number.
+const INTERRUPTED: u8 = 130;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match run(&Flags::parse()).await {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("error: {}", chain(&*failure));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
+    let place = Place::new(flags).await?;
+    println!("{place}\n");
+    let show = Show::new(&place, flags.commands())?;
+    let outcome = tokio::select! {
+        outcome = show.run() => outcome,
+        pressed = ctrl_c() => {
+            pressed?;
+            interrupt(&show).await;
+            return Ok(ExitCode::from(INTERRUPTED));
+        }
+    };
+    let drained = show.drain().await;
+    let report = outcome?;
+    let leaked = show.leaked(&place).await;
+    println!("{report}\n\n{}\n{drained}", show.stats());
+    if leaked == 0 {
+        println!("every connection closed");
+    }
+    if flags.json {
+        println!("{}", report.to_json(&place.name(), show.created(), leaked));
+    }
+    if leaked > 0 {
+        return Err(format!("{leaked} connections were not closed").into());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The commands were abandoned with the future that ran them; what is left is to let go of the connections. A second
+/// Ctrl-C does not wait for that.
+async fn interrupt(show: &Show) {
+    eprintln!("\ninterrupted: draining (Ctrl-C again to leave at once)");
+    tokio::select! {
+        drained = show.drain() => println!("{drained}"),
+        _ = ctrl_c() => {}
+    }
+}
+
+/// An error and its causes in one line.
+fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut line = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        line = format!("{line}: {error}");
+        cause = error.source();
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests;
