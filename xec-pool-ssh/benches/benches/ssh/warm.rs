@@ -1,0 +1,94 @@
+//! `true`, one after another: what a command costs where the connection is there already.
+
+use std::{io, sync::Arc, time::Instant};
+
+use tokio::runtime::Runtime;
+use xec_pool_core::PoolConfig;
+use xec_pool_core_benches::{Bench, Case, Figure, Goal, OURS, Subject};
+use xec_pool_testkit::{EmbeddedSsh, LocalSshd, embedded::Answer};
+
+use crate::peers::{Host, NODELAY, RUSSH, Raw, RawDial, pool, runtime};
+
+/// On a real sshd, which starts a process for each.
+pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
+    let case = Case {
+        name: "warm",
+        about: "`true` on a connection that is open, one after another, on OpenSSH's sshd",
+        base: NODELAY,
+        figures: &[Figure { name: "time", unit: "ms/cmd" }],
+        goals: &[Goal::Ratio("time", 1.1)],
+        rounds: (61, 15),
+    };
+    if !bench.wants(case.name) {
+        return Ok(());
+    }
+    let (sshd, runtime) = (LocalSshd::start()?, runtime(2)?);
+    measure(bench, &case, &Host::of(&sshd), &runtime, 20);
+    Ok(())
+}
+
+/// On a server in this process, whose answer costs next to nothing: what is left is the client.
+pub(crate) fn run_embedded(bench: &mut Bench) -> io::Result<()> {
+    let case = Case {
+        name: "warm-embedded",
+        about: "the same, answered by a server in this process",
+        base: NODELAY,
+        figures: &[Figure { name: "time", unit: "ms/cmd" }],
+        goals: &[Goal::Ratio("time", 1.15)],
+        rounds: (101, 31),
+    };
+    if !bench.wants(case.name) {
+        return Ok(());
+    }
+    // The server has threads of its own: else it would be measured which task tokio runs where.
+    let (servers, runtime) = (runtime(1)?, runtime(2)?);
+    let server = servers.block_on(EmbeddedSsh::builder().answer(|_| Answer::ok("")).start())?;
+    measure(bench, &case, &Host::embedded(&server), &runtime, 200);
+    Ok(())
+}
+
+fn measure(bench: &mut Bench, case: &Case<'_>, host: &Host, runtime: &Arc<Runtime>, commands: u32) {
+    let subjects = vec![
+        ours(host, runtime, commands),
+        raw(NODELAY, RawDial::new(host, true), runtime, commands),
+        raw(RUSSH, RawDial::new(host, false), runtime, commands),
+    ];
+    bench.case(case, subjects);
+}
+
+fn ours(host: &Host, runtime: &Arc<Runtime>, commands: u32) -> Subject<'static> {
+    let (pool, runtime) = (pool(host.config(), PoolConfig::default()), Arc::clone(runtime));
+    Subject::new(OURS, move || {
+        let pool = pool.clone();
+        timed(&runtime, commands, async move {
+            for _ in 0..commands {
+                let status = pool.command("true").status().await.expect("it runs");
+                assert!(status.success(), "{status}");
+            }
+        })
+    })
+}
+
+fn raw(name: &'static str, dial: RawDial, runtime: &Arc<Runtime>, commands: u32) -> Subject<'static> {
+    let runtime = Arc::clone(runtime);
+    let connection: Arc<Raw> = Arc::new(runtime.block_on(dial.connect()).expect("the server takes it"));
+    Subject::new(name, move || {
+        let connection = Arc::clone(&connection);
+        timed(&runtime, commands, async move {
+            for _ in 0..commands {
+                assert_eq!(connection.run().await.expect("it runs"), Some(0));
+            }
+        })
+    })
+}
+
+/// Milliseconds a command, in a task, as a program's commands are.
+fn timed(runtime: &Runtime, commands: u32, work: impl Future<Output = ()> + Send + 'static) -> Vec<f64> {
+    let task = runtime.spawn(async move {
+        let begin = Instant::now();
+        work.await;
+        begin.elapsed()
+    });
+    let took = runtime.block_on(task).expect("it does not panic");
+    vec![took.as_secs_f64() * 1e3 / f64::from(commands)]
+}
