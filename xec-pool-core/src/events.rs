@@ -73,6 +73,7 @@ impl Events {
     /// # Cancel safety
     ///
     /// Safe to drop; no event is lost.
+    #[expect(clippy::should_implement_trait, reason = "it is a stream's next, as everywhere in async Rust")]
     pub fn next(&mut self) -> impl Future<Output = Option<PoolEvent>> + Send + '_ {
         std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx))
     }

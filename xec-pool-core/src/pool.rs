@@ -128,7 +128,6 @@ impl<T: Transport> Pool<T> {
     /// # }
     /// ```
     #[track_caller]
-    #[expect(clippy::future_not_send, reason = "it is Send where the closure's future is; stable has no way to say so")]
     pub fn with<'a, F, R>(
         &'a self,
         work: F,
@@ -257,10 +256,9 @@ struct Careful<T: Transport>(Option<Lease<T>>);
 
 impl<T: Transport> Drop for Careful<T> {
     fn drop(&mut self) {
-        if let Some(lease) = self.0.take() {
-            if std::thread::panicking() {
-                lease.discard("the closure that used it panicked");
-            }
+        let panicked = std::thread::panicking();
+        if let Some(lease) = self.0.take_if(|_| panicked) {
+            lease.discard("the closure that used it panicked");
         }
     }
 }

@@ -95,10 +95,9 @@ impl Machine {
         if let Some(refusal) = self.refusal_by_phase() {
             return Some(refusal);
         }
-        if self.supply() == 0 && !self.suspended {
-            if let Some(until) = self.dialling.shut_until(self.now) {
-                return Some(Refusal::CircuitOpen { retry_after: self.until(until) });
-            }
+        let hopeless = self.supply() == 0 && !self.suspended;
+        if let Some(until) = self.dialling.shut_until(self.now).filter(|_| hopeless) {
+            return Some(Refusal::CircuitOpen { retry_after: self.until(until) });
         }
         let full = self.queue.counted() >= self.limits.queue_capacity;
         (full && ask.again.is_none() && !self.may_have_its_own())

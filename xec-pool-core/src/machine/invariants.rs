@@ -3,8 +3,11 @@
 use super::{Machine, slot::Slot};
 use crate::{Check, ConnectionState, Phase};
 
-/// All of them, with their names.
-pub(crate) const ALL: &[(&str, fn(&Machine) -> bool)] = &[
+/// A promise, with its name.
+type Promise = (&'static str, fn(&Machine) -> bool);
+
+/// All of them.
+pub(crate) const ALL: &[Promise] = &[
     ("never_over_max", never_over_max),
     ("the_queue_is_bounded", the_queue_is_bounded),
     ("nobody_waits_in_vain", nobody_waits_in_vain),

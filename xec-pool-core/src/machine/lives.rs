@@ -27,12 +27,24 @@ enum Step {
     Deny(usize, Option<u16>),
     Reopen,
     EndCheck(usize, bool),
-    Return(usize, u8),
-    Unclaim(usize, bool),
-    Detach(usize),
+    ComeHome(usize, Homecoming),
     Lose(usize),
     EndClose(usize),
     Wait(u32),
+    Decree(Decree),
+}
+
+/// How a lease ends.
+#[derive(Clone, Debug)]
+enum Homecoming {
+    Return(u8),
+    Unclaim(bool),
+    Detach,
+}
+
+/// What a user decrees.
+#[derive(Clone, Debug)]
+enum Decree {
     Warm(u8),
     Unwarm(usize),
     Limits(u8, u8),
@@ -52,18 +64,24 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (pick.clone(), prop::option::of(0..9_000_u16)).prop_map(|(n, wait)| Step::Deny(n, wait)),
         1 => Just(Step::Reopen),
         8 => (pick.clone(), prop::bool::weighted(0.7)).prop_map(|(n, passed)| Step::EndCheck(n, passed)),
-        14 => (pick.clone(), 0..10_u8).prop_map(|(n, fate)| Step::Return(n, fate)),
-        2 => (pick.clone(), any::<bool>()).prop_map(|(n, broken)| Step::Unclaim(n, broken)),
-        1 => pick.clone().prop_map(Step::Detach),
+        14 => (pick.clone(), 0..10_u8).prop_map(|(n, fate)| Step::ComeHome(n, Homecoming::Return(fate))),
+        2 => (pick.clone(), any::<bool>()).prop_map(|(n, broken)| Step::ComeHome(n, Homecoming::Unclaim(broken))),
+        1 => pick.clone().prop_map(|n| Step::ComeHome(n, Homecoming::Detach)),
         3 => pick.clone().prop_map(Step::Lose),
         8 => pick.clone().prop_map(Step::EndClose),
         8 => prop_oneof![0..900_u32, 0..70_000_u32].prop_map(Step::Wait),
-        1 => (0..6_u8).prop_map(Step::Warm),
-        1 => pick.prop_map(Step::Unwarm),
-        1 => (0..3_u8, 1..6_u8).prop_map(|(min, max)| Step::Limits(min, max)),
-        1 => Just(Step::Suspend),
-        2 => Just(Step::Resume),
-        1 => prop::option::of(0..9_000_u16).prop_map(Step::Drain),
+        7 => decree().prop_map(Step::Decree),
+    ]
+}
+
+fn decree() -> impl Strategy<Value = Decree> {
+    prop_oneof![
+        1 => (0..6_u8).prop_map(Decree::Warm),
+        1 => (0..64_usize).prop_map(Decree::Unwarm),
+        1 => (0..3_u8, 1..6_u8).prop_map(|(min, max)| Decree::Limits(min, max)),
+        1 => Just(Decree::Suspend),
+        2 => Just(Decree::Resume),
+        1 => prop::option::of(0..9_000_u16).prop_map(Decree::Drain),
     ]
 }
 
@@ -213,6 +231,7 @@ impl World {
         assert!(late.is_empty(), "waits past its deadline: {late:?} at {until:?}");
     }
 
+    #[expect(clippy::too_many_lines, reason = "one short arm for each step")]
     fn live(&mut self, step: &Step) {
         let pick = |count: usize, n: usize| (count > 0).then(|| n % count.max(1));
         match *step {
@@ -268,7 +287,7 @@ impl World {
                     self.take(if passed { Fact::Passed(slot) } else { Fact::Failed(slot) });
                 }
             }
-            Step::Return(..) | Step::Unclaim(..) | Step::Detach(_) => self.come_home(step),
+            Step::ComeHome(n, ref how) => self.come_home(n, how),
             Step::Lose(n) => {
                 let slot = self.machine.slots.all().map(|(id, _)| id).nth(n % 8);
                 if let Some(slot) = slot {
@@ -282,20 +301,17 @@ impl World {
                 }
             }
             Step::Wait(ms) => self.wait(Span::from(Duration::from_millis(u64::from(ms)))),
-            Step::Warm(_) | Step::Unwarm(_) | Step::Limits(..) | Step::Suspend | Step::Resume | Step::Drain(_) => {
-                self.decree(step);
-            }
+            Step::Decree(ref decree) => self.decree(decree),
         }
     }
 
-    fn come_home(&mut self, step: &Step) {
-        let (Step::Return(n, _) | Step::Unclaim(n, _) | Step::Detach(n)) = *step else { return };
+    fn come_home(&mut self, n: usize, how: &Homecoming) {
         if self.leases.is_empty() {
             return;
         }
         let slot = self.leases.remove(n % self.leases.len());
-        match *step {
-            Step::Return(_, fate) => {
+        match *how {
+            Homecoming::Return(fate) => {
                 let fate = match fate {
                     0 => Fate::Broken,
                     1 => Fate::Discarded,
@@ -303,41 +319,41 @@ impl World {
                 };
                 self.take(Fact::Returned { slot, fate });
             }
-            Step::Unclaim(n, broken) => {
+            Homecoming::Unclaim(broken) => {
                 self.take(Fact::Unclaimed { slot, broken, waited: Span(0) });
                 if broken {
                     let asked_at = Moment(self.now.0.saturating_sub(n as u64 % 7 * 1_000_000));
                     self.ask(Ask { timeout: None, again: Some(Again { asked_at, deadline: None }) });
                 }
             }
-            _ => self.take(Fact::Detached(slot)),
+            Homecoming::Detach => self.take(Fact::Detached(slot)),
         }
     }
 
-    fn decree(&mut self, step: &Step) {
-        match *step {
-            Step::Warm(count) => {
+    fn decree(&mut self, decree: &Decree) {
+        match *decree {
+            Decree::Warm(count) => {
                 let id = WarmId(self.machine.tally.created + self.warms.len() as u64 * 1_000_003 + self.now.0);
                 if !self.warms.contains(&id) {
                     self.warms.push(id);
                     self.machine.warm(id, u32::from(count), self.now);
                 }
             }
-            Step::Unwarm(n) if !self.warms.is_empty() => {
+            Decree::Unwarm(n) if !self.warms.is_empty() => {
                 let id = self.warms.remove(n % self.warms.len());
                 self.machine.unwarm(id);
             }
-            Step::Limits(min, max) => {
+            Decree::Limits(min, max) => {
                 self.machine.set_limits(u32::from(min.min(max)), u32::from(max), self.now);
             }
-            Step::Suspend => self.machine.suspend(self.now),
-            Step::Resume => self.machine.resume(self.now),
-            Step::Drain(within) => {
+            Decree::Suspend => self.machine.suspend(self.now),
+            Decree::Resume => self.machine.resume(self.now),
+            Decree::Drain(within) => {
                 let end =
                     within.map_or(Moment::NEVER, |ms| self.now.after(Span::from(Duration::from_millis(u64::from(ms)))));
                 self.machine.drain(end, self.now);
             }
-            _ => {}
+            Decree::Unwarm(_) => {}
         }
         self.after();
     }
