@@ -16,7 +16,8 @@ async fn shown(args: &[&str]) -> (Value, Place) {
     show.drain().await;
     let leaked = show.leaked(&place).await;
     assert!(!report.to_string().is_empty());
-    (report.to_json(&place.name(), show.created(), leaked), place)
+    let said = report.to_json(&place.name(), show.created(), leaked);
+    (serde_json::from_str(&said).expect("it is JSON"), place)
 }
 
 #[tokio::test]
