@@ -1,6 +1,6 @@
 //! How a pool behaves: one table of fields, their defaults and their bounds.
 //!
-//! Seed: Pool Configuration, Shared Pool Configuration, Health Checks, Do's ✅, Don'ts ❌.
+//! Seed: Pool Configuration, Shared Pool Configuration, Health Checks, Do's, Don'ts.
 
 mod builder;
 

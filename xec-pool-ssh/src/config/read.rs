@@ -90,6 +90,7 @@ enum Switch {
 
 #[derive(Deserialize)]
 #[serde(untagged, expecting = "`controlPersist` must be true, false, seconds, or a time like \"10m\"")]
+#[expect(dead_code, reason = "the plain forms are always well-formed; what they mean comes with multiplexing")]
 enum Persist {
     Plain(bool),
     Seconds(u64),

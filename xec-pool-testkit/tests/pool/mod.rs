@@ -1,4 +1,9 @@
 //! What of core needs a transport: the flow around the machine, on the mock and on paused time.
+#![expect(
+    clippy::unwrap_used,
+    clippy::wildcard_enum_match_arm,
+    reason = "a test that finds what it did not expect should panic"
+)]
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
