@@ -9,6 +9,9 @@ mod error;
 #[cfg(feature = "serde")]
 mod raw;
 
+#[cfg(all(test, feature = "serde"))]
+mod tests;
+
 use std::time::Duration;
 
 pub use self::{builder::PoolConfigBuilder, error::ConfigError};

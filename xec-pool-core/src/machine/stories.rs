@@ -1,8 +1,16 @@
 //! The rules of the machine, each told as a story: what happens, and what the machine orders.
 
+mod admit;
+
+mod dialling;
+
+mod keep;
+
+mod verbs;
+
 use std::time::Duration;
 
-use expect_test::{Expect, expect};
+use expect_test::Expect;
 
 use super::{
     Machine,
@@ -200,8 +208,3 @@ fn check(limits: Limits, story: &str, expected: Expect) {
     }
     expected.assert_eq(&answer);
 }
-
-include!("stories/admit.rs");
-include!("stories/dialling.rs");
-include!("stories/keep.rs");
-include!("stories/verbs.rs");

@@ -1,3 +1,5 @@
+//! Configurations, by hand and from text.
+
 use super::*;
 use crate::KeySource;
 

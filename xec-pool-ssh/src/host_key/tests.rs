@@ -1,3 +1,5 @@
+//! Policies against keys and certificates.
+
 use std::path::Path;
 
 use russh::keys::{

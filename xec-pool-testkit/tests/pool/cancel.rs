@@ -87,7 +87,7 @@ async fn a_queued_acquire_cut_at_any_moment_leaves_the_queue_whole() {
         let (cut, served) = tokio::join!(timeout(moment, world.pool.acquire()), async {
             let next = world.pool.acquire();
             let back = async {
-                tokio::time::sleep(8 * MS).await;
+                tokio::time::sleep(8 * MS).await; // sleep is the subject: a return after the other was cut
                 drop(held);
             };
             tokio::join!(next, back).0

@@ -1,3 +1,9 @@
+//! Who is served, who waits, who is turned away.
+
+use expect_test::expect;
+
+use super::{Limits, check, limits};
+
 #[test]
 fn an_idle_connection_is_lent_at_once_and_a_lone_caller_dials() {
     check(

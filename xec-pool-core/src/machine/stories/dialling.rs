@@ -1,3 +1,9 @@
+//! When dials start, and what follows when they fail or are denied.
+
+use expect_test::expect;
+
+use super::{Limits, check, limits};
+
 #[test]
 fn dials_at_once_start_at_one_and_double_with_each_success() {
     check(

@@ -1,3 +1,9 @@
+//! What happens by itself: idleness, lifetimes, checks.
+
+use expect_test::expect;
+
+use super::{Limits, check, limits, span};
+
 #[test]
 fn idle_connections_beyond_the_minimum_end_oldest_first() {
     check(

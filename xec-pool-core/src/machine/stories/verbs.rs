@@ -1,3 +1,9 @@
+//! Warm, drain, new limits, suspend; the minimum.
+
+use expect_test::expect;
+
+use super::{Limits, check, limits};
+
 #[test]
 fn the_minimum_is_dialled_and_kept() {
     check(

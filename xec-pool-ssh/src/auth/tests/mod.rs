@@ -1,3 +1,5 @@
+//! Logging in, against a server that keeps count.
+
 mod server;
 
 #[cfg(unix)]
