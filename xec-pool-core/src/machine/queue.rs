@@ -1,9 +1,13 @@
-//! The callers who wait: an ordered list in a slab, so that leaving from the middle costs nothing, and a heap of
-//! deadlines that is cleaned when it has mostly dead entries.
+//! The callers who wait: an ordered list in a slab, so that leaving from the middle costs nothing; and their
+//! deadlines, cleaned when they are mostly of callers who are gone.
 //!
 //! Seed: Queue Management.
 
-use std::{cmp::Reverse, collections::BinaryHeap, fmt};
+use std::{
+    cmp::Reverse,
+    collections::{BinaryHeap, VecDeque},
+    fmt,
+};
 
 use super::moment::Moment;
 
@@ -54,7 +58,10 @@ pub(crate) struct Queue {
     len: u32,
     counted: u32,
     serials: u64,
-    deadlines: BinaryHeap<Reverse<(Moment, Ticket)>>,
+    /// Deadlines that came in order, as nearly all do: whoever asks later, with the same timeout, must go later.
+    in_order: VecDeque<(Moment, Ticket)>,
+    /// All others.
+    out_of_order: BinaryHeap<Reverse<(Moment, Ticket)>>,
 }
 
 impl Queue {
@@ -67,7 +74,8 @@ impl Queue {
             len: 0,
             counted: 0,
             serials: 0,
-            deadlines: BinaryHeap::new(),
+            in_order: VecDeque::new(),
+            out_of_order: BinaryHeap::new(),
         }
     }
 
@@ -152,23 +160,41 @@ impl Queue {
 
     /// The earliest deadline of anybody who still waits.
     pub(crate) fn first_deadline(&mut self) -> Option<(Moment, Ticket)> {
-        while let Some(&Reverse((deadline, ticket))) = self.deadlines.peek() {
+        self.forget_the_gone();
+        while let Some(&Reverse((_, ticket))) = self.out_of_order.peek() {
             if self.get(ticket).is_some() {
-                return Some((deadline, ticket));
+                break;
             }
-            self.deadlines.pop();
+            self.out_of_order.pop();
         }
-        None
+        let (first, other) = (self.in_order.front(), self.out_of_order.peek().map(|Reverse(entry)| entry));
+        first.into_iter().chain(other).min().copied()
+    }
+
+    /// Of the deadlines in order, drops those at the front whose callers are gone.
+    fn forget_the_gone(&mut self) {
+        while let Some(&(_, ticket)) = self.in_order.front() {
+            if self.get(ticket).is_some() {
+                return;
+            }
+            self.in_order.pop_front();
+        }
     }
 
     fn note_deadline(&mut self, deadline: Moment, ticket: Ticket) {
-        // Each entry is looked at once for every time the heap doubles: constant work for each caller.
-        if self.deadlines.len() > 2 * self.len as usize + 64 {
-            let mut deadlines = std::mem::take(&mut self.deadlines);
-            deadlines.retain(|&Reverse((_, ticket))| self.get(ticket).is_some());
-            self.deadlines = deadlines;
+        self.forget_the_gone();
+        // Each entry is looked at once for every time the lists double: constant work for each caller.
+        if self.in_order.len() + self.out_of_order.len() > 2 * self.len as usize + 64 {
+            let slab = &self.slab;
+            let waits = |ticket: Ticket| slab.get(ticket.index as usize).is_some_and(|at| at.serial == ticket.serial);
+            self.in_order.retain(|&(_, ticket)| waits(ticket));
+            self.out_of_order.retain(|&Reverse((_, ticket))| waits(ticket));
         }
-        self.deadlines.push(Reverse((deadline, ticket)));
+        if self.in_order.back().is_none_or(|&(last, _)| last <= deadline) {
+            self.in_order.push_back((deadline, ticket));
+        } else {
+            self.out_of_order.push(Reverse((deadline, ticket)));
+        }
     }
 
     fn behind_of(&mut self, index: u32) -> &mut u32 {
