@@ -55,7 +55,7 @@ impl<T: Transport> Ledger<T> {
 
     pub(super) fn refuse(&self, state: &mut State<T>, ticket: Ticket, refusal: Refusal) -> Option<Waker> {
         let error = self.error(state, refusal);
-        state.posts.answer(ticket, Err(error))
+        state.posts.answer(ticket, Err(Box::new(error)))
     }
 }
 
@@ -118,6 +118,7 @@ impl<'a, T: Transport> Acquire<'a, T> {
     }
 
     /// Asks. One call of the machine, whatever the answer.
+    #[inline]
     fn ask(&mut self, again: Option<Again>, waker: &Waker) -> Option<Answer<T>> {
         let ask = Ask { timeout: self.timeout, again };
         let ledger = self.ledger;
@@ -125,7 +126,7 @@ impl<'a, T: Transport> Acquire<'a, T> {
             self.began.get_or_insert(now);
             match state.machine.ask(ask, now) {
                 Asked::Lent(loan) => Some(Ok((loan, state.take_lent(loan.slot)))),
-                Asked::Refused(refusal) => Some(Err(ledger.error(state, refusal))),
+                Asked::Refused(refusal) => Some(Err(Box::new(ledger.error(state, refusal)))),
                 Asked::Waiting(ticket) => {
                     let post = state.posts.leave(ticket, waker.clone(), self.observation.clone());
                     self.waits = Some((ticket, post));
@@ -136,6 +137,7 @@ impl<'a, T: Transport> Acquire<'a, T> {
     }
 
     /// Looks whether it was answered; else leaves the new waker.
+    #[inline]
     fn look(&mut self, post: PostId, waker: &Waker) -> Option<Answer<T>> {
         let mut state = self.ledger.lock();
         let answer = state.posts.fetch(post, waker);
@@ -157,27 +159,29 @@ impl<T: Transport> Future for Acquire<'_, T> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let budget = ready!(tokio::task::coop::poll_proceed(cx));
         let this = self.get_mut();
-        let mut answer = match (this.waits, this.began) {
-            (Some((_, post)), _) => this.look(post, cx.waker()),
-            (None, None) => {
-                this.begin();
-                this.ask(None, cx.waker())
-            }
-            (None, Some(_)) => panic!("`Acquire` polled after it was ready"),
-        };
+        if this.began.is_none() {
+            this.begin();
+        } else if this.waits.is_none() {
+            panic!("`Acquire` polled after it was ready");
+        }
+        let mut again = None;
         loop {
+            let answer = match this.waits {
+                Some((_, post)) => this.look(post, cx.waker()),
+                None => this.ask(again, cx.waker()),
+            };
             let Some(given) = answer else { return Poll::Pending };
             budget.made_progress();
             let (loan, connection) = match given {
                 Ok(given) => given,
                 Err(error) => {
-                    return Poll::Ready(Err(this.ledger.tell_refused(error, this.began, this.observation.take())));
+                    return Poll::Ready(Err(this.ledger.tell_refused(*error, this.began, this.observation.take())));
                 }
             };
             match this.ledger.receive(loan, connection, &mut this.observation) {
                 Ok(lease) => return Poll::Ready(Ok(lease)),
                 // It was dead in the hand: ask again, without losing the turn.
-                Err(asked_at) => answer = this.ask(Some(Again { asked_at, deadline: this.deadline() }), cx.waker()),
+                Err(asked_at) => again = Some(Again { asked_at, deadline: this.deadline() }),
             }
         }
     }

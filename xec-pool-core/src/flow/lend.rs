@@ -22,7 +22,7 @@ impl<T: Transport> State<T> {
         self.shelf.take(slot).expect("what is lent was on the shelf")
     }
 
-    pub(super) fn lend(&mut self, ticket: Ticket, loan: Loan) -> Option<Waker> {
+    pub(crate) fn lend(&mut self, ticket: Ticket, loan: Loan) -> Option<Waker> {
         let connection = self.take_lent(loan.slot);
         self.posts.answer(ticket, Ok((loan, connection)))
     }
@@ -30,6 +30,7 @@ impl<T: Transport> State<T> {
 
 impl<T: Transport> Ledger<T> {
     /// In the caller's hands: a broken one goes back at once, and the caller learns since when it has waited.
+    #[inline]
     pub(crate) fn receive(
         self: &Arc<Self>,
         loan: Loan,

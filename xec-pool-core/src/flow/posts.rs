@@ -9,8 +9,9 @@ use crate::{
     machine::{facts::Loan, queue::Ticket},
 };
 
-/// What one who waits is told.
-pub(crate) type Answer<T> = Result<(Loan, Arc<<T as Transport>::Connection>), AcquireError<<T as Transport>::Error>>;
+/// What one who waits is told. Errors are boxed: they are rare, and answers are moved often.
+pub(crate) type Answer<T> =
+    Result<(Loan, Arc<<T as Transport>::Connection>), Box<AcquireError<<T as Transport>::Error>>>;
 
 /// One caller's post.
 pub(crate) enum Post<T: Transport> {
@@ -69,6 +70,7 @@ impl<T: Transport> Posts<T> {
     }
 
     /// The answer, if there is one; else the new waker is left. `None`: still waiting.
+    #[inline]
     pub(super) fn fetch(&mut self, id: PostId, waker: &Waker) -> Option<Answer<T>> {
         if let Post::Waits { waker: old, .. } = &mut self.slab[id.0 as usize] {
             old.clone_from(waker);
@@ -81,6 +83,7 @@ impl<T: Transport> Posts<T> {
     }
 
     /// The caller goes, with whatever is there.
+    #[inline]
     pub(super) fn abandon(&mut self, id: PostId) -> Post<T> {
         self.vacant.push(id.0);
         std::mem::replace(&mut self.slab[id.0 as usize], Post::Vacant)

@@ -15,25 +15,34 @@ use crate::{ConnectionState, LeaseId, Phase, TimedOutStage};
 
 impl Machine {
     /// A caller asks for a connection.
+    #[inline]
     pub(crate) fn ask(&mut self, ask: Ask, now: Moment) -> Asked {
         let now = self.advance(now);
         if let Some(loan) = self.lend_at_once(ask, now) {
             invariants::check(self);
             return Asked::Lent(loan);
         }
+        match self.admit(ask, now) {
+            Ok(ticket) => Asked::Waiting(ticket),
+            Err(refusal) => Asked::Refused(refusal),
+        }
+    }
+
+    /// The long way: it waits, or is turned away.
+    fn admit(&mut self, ask: Ask, now: Moment) -> Result<Ticket, Refusal> {
         if let Some(refusal) = self.turn_away(ask) {
             self.tally.refused(&refusal);
             if let Refusal::QueueFull { waiting } = refusal {
                 self.notes.event(Note::QueueFull { waiting });
             }
-            return Asked::Refused(refusal);
+            return Err(refusal);
         }
         let ticket = self.enqueue(ask, now);
         self.dialling.admit_newcomer(self.queue.len(), self.limits.retry_delay, now);
         self.settle_for(Some(ticket), now);
         self.dialling.newcomer_done();
         invariants::check(self);
-        Asked::Waiting(ticket)
+        Ok(ticket)
     }
 
     /// A caller asks for an idle connection that needs no check, and never waits.
@@ -46,13 +55,15 @@ impl Machine {
     }
 
     /// The short way: nobody waits, and the idle connection that came home last needs no check.
+    #[inline]
     fn lend_at_once(&mut self, ask: Ask, now: Moment) -> Option<Loan> {
         // One who asks again stands before everybody who waits.
         if self.phase != Phase::Open || self.suspended || !(self.queue.is_empty() || ask.again.is_some()) {
             return None;
         }
         let &id = self.slots.idle.last()?;
-        if self.needs_check(id, now) || self.is_over_age(id, now) {
+        let slot = self.slots.see(id);
+        if self.needs_check(slot, now) || slot.is_over_age(now) {
             return None;
         }
         self.slots.idle.pop();
@@ -61,6 +72,7 @@ impl Machine {
     }
 
     /// Puts a connection into a caller's hands.
+    #[inline]
     pub(super) fn lend(&mut self, id: SlotId, waited: Span, now: Moment) -> Loan {
         self.step(id, Some(ConnectionState::Active));
         self.leases += 1;

@@ -7,7 +7,7 @@ use super::{
     facts::{Fate, Order},
     moment::{Moment, Span},
     notes::Note,
-    slot::SlotId,
+    slot::{Slot, SlotId},
 };
 use crate::{Check, CloseReason, ConnectionState, Phase};
 
@@ -64,13 +64,12 @@ impl Machine {
     }
 
     fn end_lease(&mut self, id: SlotId, now: Moment) -> bool {
-        if !self.is_in(id, ConnectionState::Active) {
+        let Some(slot) = self.slots.in_state(id, ConnectionState::Active) else {
             bug!("{id:?} came home, but was not lent");
             return false;
-        }
-        self.tally.released += 1;
-        let slot = self.slots.at(id);
+        };
         slot.leases -= 1;
+        self.tally.released += 1;
         let (lease, used) = (slot.lease, now.since(slot.lent_at));
         self.notes.event(Note::Released { id, lease, used });
         true
@@ -84,7 +83,7 @@ impl Machine {
     fn come_home(&mut self, id: SlotId, now: Moment) {
         self.slots.at(id).idle_since = now;
         let check = self.limits.validate && self.limits.validate_on_return;
-        if check && self.verdict(id, now).is_none() {
+        if check && self.verdict(self.slots.see(id), now).is_none() {
             self.check(id, Check::Return);
         } else {
             self.lend_shelve_or_close(id, now);
@@ -93,12 +92,13 @@ impl Machine {
 
     /// The one place where a connection that is fine goes on: to the next caller, to the idle ones, or to its end.
     pub(super) fn lend_shelve_or_close(&mut self, id: SlotId, now: Moment) {
-        if let Some(reason) = self.verdict(id, now) {
+        let slot = self.slots.see(id);
+        if let Some(reason) = self.verdict(slot, now) {
             self.begin_close(id, reason);
             return;
         }
-        let served = !self.suspended && !self.queue.is_empty() && !self.needs_check(id, now);
-        if served && !self.slots.at(id).is(ConnectionState::Active) {
+        let served = !self.suspended && !self.queue.is_empty() && !self.needs_check(slot, now);
+        if served && !slot.is(ConnectionState::Active) {
             self.lend_to_next(id, now);
             return;
         }
@@ -109,12 +109,11 @@ impl Machine {
             return;
         }
         self.slots.shelve(id);
-        self.due(self.idle_due(id));
+        self.due(self.idle_due(self.slots.see(id)));
     }
 
     /// Why a connection may not stay.
-    fn verdict(&self, id: SlotId, now: Moment) -> Option<CloseReason> {
-        let slot = self.slots.get(id)?;
+    fn verdict(&self, slot: &Slot, now: Moment) -> Option<CloseReason> {
         if slot.doomed.is_some() {
             return slot.doomed;
         }
@@ -124,6 +123,6 @@ impl Machine {
         if self.supply() > self.limits.max {
             return Some(CloseReason::Shrunk);
         }
-        (slot.expires <= now).then_some(CloseReason::MaxLifetime)
+        slot.is_over_age(now).then_some(CloseReason::MaxLifetime)
     }
 }

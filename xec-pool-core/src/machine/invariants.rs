@@ -77,6 +77,7 @@ fn counters_add_up(machine: &Machine) -> bool {
     let open = u64::from(recount(&|slot| slot.opened));
     let leases: u32 = slots.all().map(|(_, slot)| slot.leases).sum();
     by_state
+        && slots.taken() == slots.all().count() as u32
         && slots.borrow_checks == recount(&|slot| slot.check == Some(Check::Borrow))
         && slots.doomed_active == recount(&|slot| slot.is(ConnectionState::Active) && slot.doomed.is_some())
         && machine.retiring == recount(&|slot| slot.retiring)

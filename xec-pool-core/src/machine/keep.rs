@@ -73,7 +73,7 @@ impl Machine {
             due = due.min(deadline);
         }
         if self.phase == Phase::Open && (self.slots.taken() > 0 || !self.queue.is_empty()) {
-            due = self.slots.all().map(|(id, slot)| self.slot_due(id, slot, now)).fold(due, Moment::min);
+            due = self.slots.all().map(|(_, slot)| self.slot_due(slot, now)).fold(due, Moment::min);
             due = due.min(now.after(self.limits.evict_interval));
         }
         self.wake_keeper = false;
@@ -81,9 +81,9 @@ impl Machine {
         self.alarm
     }
 
-    fn slot_due(&self, id: SlotId, slot: &Slot, now: Moment) -> Moment {
+    fn slot_due(&self, slot: &Slot, now: Moment) -> Moment {
         if slot.is(ConnectionState::Idle) && !slot.retiring {
-            self.idle_due(id)
+            self.idle_due(slot)
         } else if slot.expires > now {
             // Looked at while it is lent too: else every return would find the alarm too late, and ring.
             slot.expires
@@ -93,8 +93,7 @@ impl Machine {
     }
 
     /// When an idle connection must be looked at.
-    pub(super) fn idle_due(&self, id: SlotId) -> Moment {
-        let Some(slot) = self.slots.get(id) else { return Moment::NEVER };
+    pub(super) fn idle_due(&self, slot: &Slot) -> Moment {
         let surplus = self.open() > self.limits.min;
         let idle_out = if surplus { slot.idle_since.after(self.limits.idle_timeout) } else { Moment::NEVER };
         slot.expires.min(idle_out).min(self.check_due(slot))
@@ -108,12 +107,7 @@ impl Machine {
     }
 
     /// Whether a caller must not get it unchecked.
-    pub(super) fn needs_check(&self, id: SlotId, now: Moment) -> bool {
-        let due = |slot: &Slot| now.since(slot.last_ok) > self.limits.validate_bypass;
-        self.limits.validate && self.limits.validate_on_borrow && self.slots.get(id).is_some_and(due)
-    }
-
-    pub(super) fn is_over_age(&self, id: SlotId, now: Moment) -> bool {
-        self.slots.get(id).is_some_and(|slot| slot.expires <= now)
+    pub(super) fn needs_check(&self, slot: &Slot, now: Moment) -> bool {
+        self.limits.validate && self.limits.validate_on_borrow && now.since(slot.last_ok) > self.limits.validate_bypass
     }
 }

@@ -131,6 +131,7 @@ impl Machine {
     }
 
     /// Takes a fact and decides what follows.
+    #[inline]
     pub(crate) fn take(&mut self, fact: Fact, now: Moment) {
         let now = self.advance(now);
         match fact {

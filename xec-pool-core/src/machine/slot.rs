@@ -81,6 +81,10 @@ impl Slot {
     pub(crate) fn is(&self, state: ConnectionState) -> bool {
         self.state == Some(state)
     }
+
+    pub(crate) fn is_over_age(&self, now: Moment) -> bool {
+        self.expires <= now
+    }
 }
 
 /// The one table: which state may follow which. `None` is before the first and after the last.

@@ -15,6 +15,7 @@ pub(crate) struct Slots {
     /// Idle slots, the one that came home last at the end.
     pub(crate) idle: Vec<SlotId>,
     counts: [u32; ConnectionState::ALL.len()],
+    taken: u32,
     /// Active ones that will be closed when they come home: nobody who waits can hope for them.
     pub(crate) doomed_active: u32,
     /// Running checks that somebody waits for.
@@ -25,7 +26,7 @@ pub(crate) struct Slots {
 impl Slots {
     /// Slots taken, whatever they do: what `max_connections` bounds.
     pub(crate) fn taken(&self) -> u32 {
-        self.counts.iter().sum()
+        self.taken
     }
 
     pub(crate) fn count(&self, state: ConnectionState) -> u32 {
@@ -35,6 +36,16 @@ impl Slots {
     /// The slot, unless that life of it is over.
     pub(crate) fn get(&self, id: SlotId) -> Option<&Slot> {
         self.slab.get(id.index as usize).filter(|slot| slot.serial == id.serial && slot.state.is_some())
+    }
+
+    /// The slot, if it is in that state in this life.
+    pub(crate) fn in_state(&mut self, id: SlotId, state: ConnectionState) -> Option<&mut Slot> {
+        self.slab.get_mut(id.index as usize).filter(|slot| slot.serial == id.serial && slot.is(state))
+    }
+
+    /// The slot behind an id that the machine itself holds, to look at.
+    pub(crate) fn see(&self, id: SlotId) -> &Slot {
+        &self.slab[id.index as usize]
     }
 
     /// The slot behind an id that the machine itself holds.
@@ -66,6 +77,7 @@ impl Slots {
     }
 
     /// The only place where a state changes.
+    #[inline]
     pub(crate) fn step(&mut self, id: SlotId, to: Option<ConnectionState>, notes: &mut Notes) {
         let slot = &mut self.slab[id.index as usize];
         let from = slot.state;
@@ -73,8 +85,9 @@ impl Slots {
             bug!("{id:?} cannot go from {from:?} to {to:?}");
             return;
         }
-        if let Some(from) = from {
-            self.counts[from as usize] -= 1;
+        match from {
+            Some(from) => self.counts[from as usize] -= 1,
+            None => self.taken += 1,
         }
         if from == Some(ConnectionState::Active) && slot.doomed.is_some() {
             self.doomed_active -= 1;
@@ -85,7 +98,10 @@ impl Slots {
         slot.state = to;
         match to {
             Some(to) => self.counts[to as usize] += 1,
-            None => self.vacant.push(id.index),
+            None => {
+                self.taken -= 1;
+                self.vacant.push(id.index);
+            }
         }
         if notes.states {
             notes.push(Note::Stepped { id, from, to });

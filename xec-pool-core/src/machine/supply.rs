@@ -58,10 +58,11 @@ impl Machine {
     fn serve_from_idle(&mut self, now: Moment) {
         while !self.queue.is_empty() {
             let Some(id) = self.best_idle(now) else { return };
-            if self.is_over_age(id, now) {
+            let slot = self.slots.see(id);
+            if slot.is_over_age(now) {
                 self.slots.unshelve(id);
                 self.begin_close(id, CloseReason::MaxLifetime);
-            } else if !self.needs_check(id, now) {
+            } else if !self.needs_check(slot, now) {
                 self.slots.unshelve(id);
                 self.lend_to_next(id, now);
             } else if self.queue.len() > self.slots.borrow_checks + self.dials_owed {
@@ -75,7 +76,10 @@ impl Machine {
 
     /// The newest that needs no check, else the newest.
     fn best_idle(&self, now: Moment) -> Option<SlotId> {
-        let fit = |id: &&SlotId| !self.needs_check(**id, now) && !self.is_over_age(**id, now);
+        let fit = |id: &&SlotId| {
+            let slot = self.slots.see(**id);
+            !self.needs_check(slot, now) && !slot.is_over_age(now)
+        };
         self.slots.idle.iter().rev().find(fit).or(self.slots.idle.last()).copied()
     }
 
