@@ -65,7 +65,7 @@ impl<T: Transport> Lease<T> {
     /// Whether somebody had the connection before.
     #[must_use]
     pub fn reused(&self) -> bool {
-        self.loan.reused
+        self.loan.reused.is_yes()
     }
 
     /// The name of the pool it comes from.

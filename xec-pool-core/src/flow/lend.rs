@@ -59,7 +59,7 @@ impl<T: Transport> Ledger<T> {
         acquire: Option<Arc<dyn Observation>>,
     ) -> Option<Arc<dyn Observation>> {
         let (id, lease) = (loan.slot.connection(), loan.lease);
-        let (waited, reused) = (loan.waited.duration(), loan.reused);
+        let (waited, reused) = (loan.waited.duration(), loan.reused.is_yes());
         let held = self.begin(&Start::Lease { pool: &self.name, id, lease }, acquire.as_deref());
         end(acquire, &Outcome::Acquired { id, waited, reused });
         self.lock().event(|| PoolEvent::Acquired { id, lease, waited, reused });

@@ -81,7 +81,7 @@ impl Machine {
         slot.leases += 1;
         slot.lease = lease;
         slot.lent_at = now;
-        let reused = std::mem::replace(&mut slot.used, true);
+        let reused = std::mem::replace(&mut slot.used, true).into();
         self.tally.lent(waited);
         Loan { slot: id, lease, waited, reused }
     }

@@ -1,5 +1,7 @@
 //! What the machine is told, and what it answers: facts in the past tense, orders in the imperative.
 
+use std::fmt;
+
 use super::{
     moment::{Moment, Span},
     queue::Ticket,
@@ -111,7 +113,34 @@ pub(crate) struct Loan {
     pub(crate) slot: SlotId,
     pub(crate) lease: LeaseId,
     pub(crate) waited: Span,
-    pub(crate) reused: bool,
+    pub(crate) reused: Reused,
+}
+
+/// Whether somebody had the connection before. A whole word: copies of a loan that read a byte just written together
+/// with the padding beside it would stall, on the way of every call.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u64)]
+pub(crate) enum Reused {
+    No,
+    Yes,
+}
+
+impl Reused {
+    pub(crate) fn is_yes(self) -> bool {
+        self == Self::Yes
+    }
+}
+
+impl From<bool> for Reused {
+    fn from(reused: bool) -> Self {
+        if reused { Self::Yes } else { Self::No }
+    }
+}
+
+impl fmt::Debug for Reused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.is_yes().fmt(f)
+    }
 }
 
 /// A running `warm`.
