@@ -39,7 +39,9 @@ impl Manager for Places {
 #[derive(Debug)]
 pub(crate) struct Shelf<C> {
     places: Pool<Places>,
+    /// The most places there may be, and how many deadpool has been told of.
     most: u32,
+    size: u32,
     entries: Vec<Entry<C>>,
 }
 
@@ -52,20 +54,23 @@ struct Entry<C> {
 
 impl<C> Shelf<C> {
     pub(crate) fn new(most: u32) -> Self {
-        let places = Pool::builder(Places).max_size(most as usize).build();
-        Self { places: places.expect("no timeout is set, so no runtime is needed"), most, entries: Vec::new() }
+        // deadpool reserves memory for all its places at once: it starts with one and grows with what is dialled.
+        let places = Pool::builder(Places).max_size(1).build();
+        Self { places: places.expect("no timeout is set, so no runtime is needed"), most, size: 1, entries: Vec::new() }
     }
 
     /// Allows more places. Fewer are the machine's affair: deadpool's own shrinking leaves permits behind.
     pub(crate) fn grow(&mut self, most: u32) {
-        if most > self.most {
-            self.places.resize(most as usize);
-            self.most = most;
-        }
+        self.most = self.most.max(most);
     }
 
     /// Takes a place for a connection that is to be dialled. `token` ends it at once.
     pub(crate) fn occupy(&mut self, slot: SlotId, token: Cancelled) {
+        let size = slot.index + 1;
+        if self.size < size && size <= self.most {
+            self.places.resize(size as usize);
+            self.size = size;
+        }
         let place = self.take_place();
         debug_assert!(place.is_some(), "the machine ordered a dial, but deadpool has no place for it");
         let entry = Entry { place, connection: None, token };
@@ -73,6 +78,8 @@ impl<C> Shelf<C> {
         if index < self.entries.len() {
             self.entries[index] = entry;
         } else {
+            // Few, and for long: one at a time, so that ten thousand idle pools stay small.
+            self.entries.reserve_exact(1);
             self.entries.push(entry);
         }
     }

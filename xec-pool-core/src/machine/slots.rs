@@ -68,6 +68,7 @@ impl Slots {
             self.slab[index as usize] = slot;
             index
         } else {
+            self.slab.reserve_exact(1);
             self.slab.push(slot);
             u32::try_from(self.slab.len() - 1).expect("max_connections is a u32")
         };
