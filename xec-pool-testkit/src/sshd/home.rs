@@ -37,6 +37,10 @@ impl Home {
             text += &format!("HostKey {}\n", key.display());
         }
         text += &format!("AuthorizedKeysFile {folder}/authorized_keys\n{DEFAULTS}");
+        // Of this one alone the last value wins.
+        if !first.contains("MaxStartups") {
+            text += "MaxStartups 100\n";
+        }
         fs::write(self.config(), &text)?;
         // OpenSSH 9.8 and later shut out an address after a few failed logins, which in a test is everybody's.
         if knows_penalties(program, &self.config()) {
@@ -77,7 +81,6 @@ PasswordAuthentication no
 KbdInteractiveAuthentication no
 PermitRootLogin prohibit-password
 MaxSessions 10
-MaxStartups 100
 LogLevel VERBOSE
 SetEnv SHLVL=5
 Subsystem sftp internal-sftp
