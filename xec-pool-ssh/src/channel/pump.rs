@@ -38,7 +38,11 @@ pub(super) async fn run(carrier: Arc<Carrier>, order: Order, reply: Reply) {
     let (mut read, write) = channel.split();
     let mut pump = Pump::new(order.max_output);
     let requested = AtomicBool::new(false);
-    let end = pump.work(&mut read, send(&write, order.line, order.stdin, &requested), &mut caller).await;
+    // Where there is no input, its end waits for the server's first word: what has ended by then, as quick commands
+    // on a quick server have, is spared a packet. What reads its input to the end has it one round trip later.
+    let no_input = order.stdin.is_empty().then(|| write.eof());
+    let sending = send(&write, order.line, order.stdin, &requested);
+    let end = pump.work(&mut read, sending, no_input, &mut caller).await;
     let phase = pump.phase(requested.into_inner());
     match end {
         End::Closed => return caller.answer(Ok(pump.finish())),
@@ -61,8 +65,9 @@ async fn send(
     requested.store(true, Ordering::Relaxed);
     if !stdin.is_empty() {
         write.data_bytes(stdin).await?;
+        write.eof().await?;
     }
-    write.eof().await
+    Ok(())
 }
 
 /// Ends a command that is still there: a signal for the process, if the server passes signals on, and the close that
@@ -112,12 +117,16 @@ impl Pump {
         &mut self,
         read: &mut ChannelReadHalf,
         sending: impl Future<Output = Result<(), russh::Error>>,
+        no_input: Option<impl Future<Output = Result<(), russh::Error>>>,
         caller: &mut Caller,
     ) -> End {
         let mut sending = pin!(sending);
-        let mut sent = false;
+        let (mut sent, mut ended) = (false, no_input.is_none());
+        let mut ending = pin!(async { if let Some(end) = no_input { end.await } else { Ok(()) } });
         loop {
             tokio::select! {
+                // Reading first: it runs dry often, for its queue is shorter than what a task may take at once.
+                biased;
                 message = read.wait() => {
                     if let ControlFlow::Break(end) = self.take(message) {
                         return end;
@@ -125,6 +134,7 @@ impl Pump {
                 }
                 // Its failure is the channel's end, which the reading reports, and better.
                 _ = &mut sending, if !sent => sent = true,
+                _ = &mut ending, if self.confirmed && !ended => ended = true,
                 left = caller.left() => return End::Left(left),
             }
         }

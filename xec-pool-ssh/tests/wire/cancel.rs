@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use xec_pool_ssh::SshConnection;
+use xec_pool_ssh::{SshConnection, SshError};
 use xec_pool_testkit::{
     EmbeddedSsh,
     embedded::{Fault, Step},
@@ -74,6 +74,15 @@ async fn twenty_dropped_while_opening_leave_room_for_ten() {
         assert!(cut(connection.command("true").output(), 1).await.is_none());
     }
     ten_good_ones(connection).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_flood_does_not_drown_a_time_limit() {
+    let world = World::new().await;
+    let connection = world.connect().await;
+    let limit = Duration::from_millis(300);
+    let error = soon(connection.command("yes").max_output(100).timeout(limit).output()).await.unwrap_err();
+    assert!(matches!(error, SshError::CommandTimedOut { .. }), "{error:?}");
 }
 
 #[tokio::test]
