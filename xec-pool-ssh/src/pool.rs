@@ -30,17 +30,18 @@ const USELESS_IN_A_ROW: usize = 10;
 pub struct SshPool(Pool<SshTransport>);
 
 impl SshPool {
-    /// A pool with the default [`PoolConfig`]. For another, or for a gate, an observer or a name of its own, build a
-    /// [`Pool`] of an [`SshTransport`] and turn it into this.
+    /// A pool that behaves as the configuration's [`pool`](SshConfig::pool) says. For a gate, an observer or a name of
+    /// its own, build a [`Pool`] of an [`SshTransport`] and turn it into this.
     ///
     /// # Errors
     ///
-    /// None with the defaults; see [`PoolBuilder::build`](xec_pool_core::PoolBuilder::build).
+    /// [`ConfigError::Unclaimed`]: that has a section that nobody has taken.
     pub fn new(config: SshConfig) -> Result<Self, ConfigError> {
-        Self::with(config, PoolConfig::default())
+        let pool = config.pool().clone();
+        Self::with(config, pool)
     }
 
-    /// A pool that behaves as `pool` says.
+    /// A pool that behaves as `pool` says, whatever the configuration has.
     ///
     /// # Errors
     ///

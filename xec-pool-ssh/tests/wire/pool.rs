@@ -135,6 +135,14 @@ async fn a_command_that_cannot_be_sent_borrows_nothing() {
 }
 
 #[tokio::test]
+async fn a_configuration_brings_its_pool_along() {
+    let world = World::new().await;
+    let mut config = world.config().build().unwrap();
+    *config.pool_mut() = PoolConfig::builder().max_connections(3).build().unwrap();
+    assert_eq!(SshPool::new(config).unwrap().stats().max, 3);
+}
+
+#[tokio::test]
 async fn a_closed_pool_runs_nothing() {
     let world = World::new().await;
     let pool = pool(&world, PoolConfig::builder());
