@@ -72,6 +72,8 @@ impl Runner {
         for target in targets {
             command.args(["--test", &target.name]);
         }
+        // A library may have tests of its own behind the same feature.
+        command.arg("--lib");
         run::run(&mut command)
     }
 }
