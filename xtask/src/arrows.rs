@@ -23,6 +23,10 @@ const DEV: &[(&str, &str)] = &[
     ("xec-pool-metrics", "xec-pool-ssh"),
 ];
 
+/// Features of ours whose tests need a program that a machine may lack. Cargo unites the features of all members, so
+/// one manifest that switches such a one on makes `cargo test --workspace` fail where there is Rust only.
+const DEMANDING: &[&str] = &["sshd"];
+
 const CORE: &str = "xec-pool-core";
 
 /// All that core may name in its manifest.
@@ -62,6 +66,7 @@ const CORE_NEVER_PULLS: &[&str] = &[
 pub(crate) fn run() -> Done {
     let workspace = Workspace::read()?;
     let mut wrong: Vec<String> = workspace.ours().flat_map(|package| wrong_arrows(package, &workspace)).collect();
+    wrong.extend(workspace.ours().flat_map(wrong_features));
     for package in workspace.ours().filter(|package| package.name == CORE) {
         wrong.extend(wrong_names(package));
     }
@@ -89,6 +94,16 @@ fn wrong_arrows(package: &Package, workspace: &Workspace) -> Vec<String> {
         .filter(|dependency| !allowed(&dependency.name, dependency.kind))
         .map(|dependency| format!("{} -> {} ({:?})", package.name, dependency.name, dependency.kind))
         .collect()
+}
+
+fn wrong_features(package: &Package) -> impl Iterator<Item = String> {
+    package.dependencies.iter().flat_map(move |dependency| {
+        let demanding = dependency.features.iter().filter(|feature| DEMANDING.contains(&feature.as_str()));
+        demanding.map(move |feature| {
+            let (from, to) = (&package.name, &dependency.name);
+            format!("{from} -> {to} with `{feature}`: make it a feature of {from}, off by default")
+        })
+    })
 }
 
 fn wrong_names(core: &Package) -> impl Iterator<Item = String> {
@@ -124,7 +139,7 @@ mod tests {
     use crate::workspace::Dependency;
 
     fn package(name: &str, to: &str, kind: Kind) -> Package {
-        let dependencies = vec![Dependency { name: to.to_owned(), kind, optional: false }];
+        let dependencies = vec![Dependency { name: to.to_owned(), kind, optional: false, features: Vec::new() }];
         Package { name: name.to_owned(), dependencies, ours: true, ..Package::default() }
     }
 
@@ -146,6 +161,14 @@ mod tests {
         assert!(is_wrong("xtask", "xec-pool-core", Kind::Normal));
         assert!(!is_wrong("xec-pool-core-benches", "xec-pool-testkit", Kind::Normal));
         assert!(is_wrong("xec-pool-core", "xec-pool-core-benches", Kind::Dev));
+    }
+
+    #[test]
+    fn no_manifest_switches_on_tests_that_need_a_program() {
+        let mut bench = package("xec-pool-ssh-benches", "xec-pool-testkit", Kind::Dev);
+        assert_eq!(wrong_features(&bench).count(), 0);
+        bench.dependencies[0].features = vec!["embedded-ssh".to_owned(), "sshd".to_owned()];
+        assert_eq!(wrong_features(&bench).count(), 1);
     }
 
     #[test]

@@ -31,9 +31,10 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Done {
     let groups = chosen(options.group.as_deref())?;
     let mut rows = Vec::new();
-    for (package, group) in &groups {
+    for program in &groups {
+        let group = &program.group;
         let part = env::temp_dir().join(format!("xec-pool-bench-{group}-{}.json", std::process::id()));
-        start(package, group, options, options.json.as_ref().map(|_| part.as_path()))?;
+        start(program, options, options.json.as_ref().map(|_| part.as_path()))?;
         if options.json.is_some() {
             rows.append(&mut read_rows(&part)?);
             let _ = fs::remove_file(&part);
@@ -46,29 +47,44 @@ pub(crate) fn run(options: &Options) -> Done {
     }
 }
 
-/// The bench programs of the unpublished members, by the name of the group each measures.
-fn chosen(group: Option<&str>) -> Done<Vec<(String, String)>> {
+/// A bench program of an unpublished member.
+struct Program {
+    package: String,
+    group: String,
+    features: String,
+}
+
+/// The bench programs, by the name of the group each measures.
+fn chosen(group: Option<&str>) -> Done<Vec<Program>> {
     let workspace = Workspace::read()?;
-    let all: Vec<(String, String)> = workspace
+    let all: Vec<Program> = workspace
         .ours()
         .flat_map(|package| package.targets.iter().map(move |target| (package, target)))
         .filter(|(_, target)| target.kind == "bench")
-        .map(|(package, target)| (package.name.clone(), target.name.clone()))
+        .map(|(package, target)| Program {
+            package: package.name.clone(),
+            group: target.name.clone(),
+            features: target.required_features.join(","),
+        })
         .collect();
-    let names: Vec<&str> = all.iter().map(|(_, name)| name.as_str()).collect();
+    let names: Vec<&str> = all.iter().map(|program| program.group.as_str()).collect();
     match group {
         Some(group) if !names.contains(&group) => {
             Err(Failure::from(format!("no bench `{group}`; there is: {}", names.join(", "))))
         }
-        Some(group) => Ok(all.into_iter().filter(|(_, name)| name == group).collect()),
+        Some(group) => Ok(all.into_iter().filter(|program| program.group == group).collect()),
         None if all.is_empty() => Err(Failure::from("there is no bench program yet".to_owned())),
         None => Ok(all),
     }
 }
 
-fn start(package: &str, group: &str, options: &Options, json: Option<&Path>) -> Done {
+fn start(program: &Program, options: &Options, json: Option<&Path>) -> Done {
     let mut cargo = run::cargo("bench");
-    cargo.args(["--package", package, "--bench", group, "--"]);
+    cargo.args(["--package", &program.package, "--bench", &program.group]);
+    if !program.features.is_empty() {
+        cargo.args(["--features", &program.features]);
+    }
+    cargo.arg("--");
     if options.quick {
         cargo.arg("--quick");
     }

@@ -29,6 +29,8 @@ pub(crate) struct Dependency {
     pub(crate) name: String,
     pub(crate) kind: Kind,
     pub(crate) optional: bool,
+    /// Of the other package, switched on wherever this dependency is built.
+    pub(crate) features: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +98,12 @@ impl Dependency {
             Some("build") => Kind::Build,
             Some(_) => Kind::Dev,
         };
-        Self { name: text(&dependency["name"]), kind, optional: dependency["optional"].as_bool().unwrap_or(false) }
+        Self {
+            name: text(&dependency["name"]),
+            kind,
+            optional: dependency["optional"].as_bool().unwrap_or(false),
+            features: strings(&dependency["features"]),
+        }
     }
 }
 
