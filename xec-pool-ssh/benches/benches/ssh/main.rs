@@ -20,7 +20,8 @@ use xec_pool_core_benches::Bench;
 
 fn main() -> ExitCode {
     let mut bench = Bench::from_args("ssh", &[]);
-    let cases: [fn(&mut Bench) -> io::Result<()>; 4] = [warm::run, warm::run_embedded, cold::run, burst::run];
+    let cases: [fn(&mut Bench) -> io::Result<()>; 5] =
+        [warm::run, warm::run_embedded, warm::run_threads, cold::run, burst::run];
     for case in cases {
         if let Err(error) = case(&mut bench) {
             // A bench that leaves a case out would look like one that has measured it.

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc, time::Instant};
 
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 use xec_pool_core::PoolConfig;
 use xec_pool_core_benches::{Bench, Case, Figure, Goal, OURS, Subject};
 use xec_pool_testkit::{EmbeddedSsh, LocalSshd, embedded::Answer};
@@ -31,11 +31,26 @@ pub(crate) fn run(bench: &mut Bench) -> io::Result<()> {
     Ok(())
 }
 
-/// On a server in this process, whose answer costs next to nothing: what is left is the client.
+/// On a server in this process, whose answer costs next to nothing: what is left is the client. All on one thread, so
+/// that nobody waits for a core to wake up, which takes longer than the whole command.
 pub(crate) fn run_embedded(bench: &mut Bench) -> io::Result<()> {
+    let about = "the same, answered by a server in this process, on this thread";
+    let one_thread = || Builder::new_current_thread().enable_all().build().map(Arc::new);
+    embedded(bench, "warm-embedded", about, || one_thread().map(|runtime| (Arc::clone(&runtime), runtime)))
+}
+
+/// The same as programs have it: a runtime of two threads, and a server elsewhere. Noisy where cores are few.
+pub(crate) fn run_threads(bench: &mut Bench) -> io::Result<()> {
+    let about = "the same, the server on a thread of its own, the client on two";
+    embedded(bench, "warm-threads", about, || Ok((runtime(1)?, runtime(2)?)))
+}
+
+type Runtimes = (Arc<Runtime>, Arc<Runtime>);
+
+fn embedded(bench: &mut Bench, name: &str, about: &str, runtimes: impl Fn() -> io::Result<Runtimes>) -> io::Result<()> {
     let case = Case {
-        name: "warm-embedded",
-        about: "the same, answered by a server in this process",
+        name,
+        about,
         base: NODELAY,
         figures: &[Figure { name: "time", unit: "ms/cmd" }],
         goals: &[Goal::Ratio("time", 1.15)],
@@ -44,8 +59,7 @@ pub(crate) fn run_embedded(bench: &mut Bench) -> io::Result<()> {
     if !bench.wants(case.name) {
         return Ok(());
     }
-    // The server has threads of its own: else it would be measured which task tokio runs where.
-    let (servers, runtime) = (runtime(1)?, runtime(2)?);
+    let (servers, runtime) = runtimes()?;
     let server = servers.block_on(EmbeddedSsh::builder().answer(|_| Answer::ok("")).start())?;
     let host = Host::embedded(&server);
     // russh as it comes waits 40 ms for each acknowledgement, here too: `warm` has shown that.
