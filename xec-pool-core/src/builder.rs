@@ -117,10 +117,7 @@ impl<T: Transport> PoolBuilder<T> {
             machine,
         ));
         introduce(&ledger);
-        for message in warnings {
-            tracing::warn!(target: "xec_pool", pool = &*ledger.name, "{message}");
-            ledger.lock().event(|| PoolEvent::Warning { message });
-        }
+        ledger.warn(warnings);
         ledger.begin_work();
         Ok(Pool::new(ledger))
     }
@@ -171,8 +168,10 @@ struct FarEnd<T: Transport>(Weak<Ledger<T>>);
 
 impl<T: Transport> GateFarEnd for FarEnd<T> {
     fn emit(&self, event: PoolEvent) {
+        // It stays out here, so that it is not dropped under the lock where nobody listens.
+        let mut event = Some(event);
         if let Some(ledger) = self.0.upgrade() {
-            ledger.act(|state, _| state.event(|| event));
+            ledger.act(|state, _| state.event(|| event.take().expect("asked for once")));
         }
     }
 

@@ -73,6 +73,15 @@ pub enum AcquireError<E: Error + Send + Sync + 'static> {
         cause: Arc<DialError<E>>,
     },
 
+    /// The caller would have to wait, and there is no tokio runtime with timers to wait on: neither where it asks,
+    /// nor one that the pool was used on before. Call from within one, built with `enable_time` or `enable_all`.
+    #[error("pool {pool}: no idle connection, and no tokio runtime with timers to wait on")]
+    #[non_exhaustive]
+    NoRuntime {
+        /// The pool's name.
+        pool: Arc<str>,
+    },
+
     /// The caller's deadline came. The box says what the time went on.
     #[error(transparent)]
     TimedOut(Box<TimedOut<E>>),
@@ -91,7 +100,11 @@ impl<E: Error + Send + Sync + 'static> AcquireError<E> {
         match self {
             Self::QueueFull { .. } | Self::NoneIdle { .. } => true,
             Self::TimedOut(timed_out) => timed_out.stage == TimedOutStage::Queue,
-            Self::Closed { .. } | Self::Draining { .. } | Self::CircuitOpen { .. } | Self::Connect { .. } => false,
+            Self::Closed { .. }
+            | Self::Draining { .. }
+            | Self::CircuitOpen { .. }
+            | Self::Connect { .. }
+            | Self::NoRuntime { .. } => false,
         }
     }
 
@@ -99,7 +112,7 @@ impl<E: Error + Send + Sync + 'static> AcquireError<E> {
     #[must_use]
     pub fn is_retryable(&self) -> bool {
         match self {
-            Self::Closed { .. } | Self::Draining { .. } => false,
+            Self::Closed { .. } | Self::Draining { .. } | Self::NoRuntime { .. } => false,
             Self::Connect { kind, .. } => kind.is_retried(),
             Self::QueueFull { .. } | Self::NoneIdle { .. } | Self::CircuitOpen { .. } | Self::TimedOut(_) => true,
         }
@@ -115,6 +128,7 @@ impl<E: Error + Send + Sync + 'static> AcquireError<E> {
             Self::NoneIdle { .. } => "none_idle",
             Self::CircuitOpen { .. } => "circuit_open",
             Self::Connect { .. } => "connect",
+            Self::NoRuntime { .. } => "no_runtime",
             Self::TimedOut(_) => "timed_out",
         }
     }
@@ -128,7 +142,8 @@ impl<E: Error + Send + Sync + 'static> AcquireError<E> {
             | Self::QueueFull { pool, .. }
             | Self::NoneIdle { pool }
             | Self::CircuitOpen { pool, .. }
-            | Self::Connect { pool, .. } => pool,
+            | Self::Connect { pool, .. }
+            | Self::NoRuntime { pool } => pool,
             Self::TimedOut(timed_out) => &timed_out.pool,
         }
     }

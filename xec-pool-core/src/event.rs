@@ -240,8 +240,8 @@ pub enum PoolEvent {
         /// How long the dial took.
         took: Duration,
     },
-    /// Something failed that no caller hears of otherwise: a hook panicked, a connection said that it was lost
-    /// (`pool:error`).
+    /// Something failed that no caller hears of otherwise: a connection said that it was lost, a lease was thrown
+    /// away, a hook panicked, closing took too long (`pool:error`).
     #[non_exhaustive]
     BackgroundError {
         /// The connection, where there is one.
@@ -253,7 +253,7 @@ pub enum PoolEvent {
     #[non_exhaustive]
     AcquireFailed {
         /// A short stable word: `closed`, `draining`, `queue_full`, `circuit_open`, `connect`, `timed_out`,
-        /// `cancelled`.
+        /// `no_runtime`, `cancelled`.
         error: &'static str,
         /// From the call to the answer.
         waited: Duration,
@@ -279,6 +279,8 @@ pub enum PoolEvent {
         passed: bool,
         /// How long it took.
         took: Duration,
+        /// Why it failed, where somebody said so: the transport's error, a panic, `validate_timeout`.
+        cause: Option<Cause>,
     },
     /// The configuration is allowed, but unwise.
     #[non_exhaustive]

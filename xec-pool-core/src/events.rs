@@ -43,15 +43,22 @@ impl Subscriber {
     }
 
     pub(crate) fn push(&self, event: &PoolEvent) {
+        // Events hold users' values: made before the lock, dropped after it.
+        let event = event.clone();
         let mut letters = self.lock();
-        if letters.waiting.len() >= MOST_WAITING {
-            letters.waiting.pop_front();
-            letters.missed += 1;
-        }
-        letters.waiting.push_back(event.clone());
+        let full = letters.waiting.len() >= MOST_WAITING;
+        let oldest = if full { letters.waiting.pop_front() } else { None };
+        letters.missed += u64::from(full);
+        letters.waiting.push_back(event);
         let waker = letters.waker.take();
         drop(letters);
+        drop(oldest);
         waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Whether its reader is gone.
+    pub(crate) fn is_gone(self: &Arc<Self>) -> bool {
+        Arc::strong_count(self) == 1
     }
 
     pub(crate) fn close(&self) {

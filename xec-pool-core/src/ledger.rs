@@ -22,7 +22,7 @@ use crate::{
     builder::Validator,
     clock::Clock,
     events::Subscriber,
-    flow::{posts::Posts, warm::Warming, watch::Outbox},
+    flow::{caught, posts::Posts, warm::Warming, watch::Outbox},
     machine::{Machine, facts::Order, moment::Moment, slot::SlotId},
     name::Name,
     shelf::Shelf,
@@ -44,8 +44,8 @@ pub(crate) struct Ledger<T: Transport> {
     pub(crate) listening: AtomicBool,
     /// Wakes the housekeeper. Its own, so that it can sleep without keeping the pool alive.
     pub(crate) alarm_bell: Arc<Notify>,
-    /// Rings when a drain is done.
-    pub(crate) drained: Notify,
+    /// Rings for those who wait for a drain or a `warm`: it is done, or nobody keeps house any more.
+    pub(crate) look_again: Notify,
     state: Mutex<State<T>>,
 }
 
@@ -101,7 +101,8 @@ impl<T: Transport> Ledger<T> {
         clock: Clock,
         machine: Machine,
     ) -> Self {
-        let interest = observer.as_ref().map_or(Interest::NONE, |observer| observer.interest());
+        let asked = observer.as_ref().and_then(|observer| caught(|| observer.interest()));
+        let interest = asked.unwrap_or(Interest::NONE);
         let mut state = State {
             shelf: Shelf::new(machine.limits.max),
             machine,
@@ -119,7 +120,7 @@ impl<T: Transport> Ledger<T> {
         state.machine.notes.events = interest.contains(Interest::EVENTS);
         state.machine.notes.states = interest.contains(Interest::STATES);
         let listening = AtomicBool::new(state.machine.notes.events || state.machine.notes.states);
-        let (alarm_bell, drained) = (Arc::default(), Notify::new());
+        let (alarm_bell, look_again) = (Arc::default(), Notify::new());
         let state = Mutex::new(state);
         Self {
             transport,
@@ -134,7 +135,7 @@ impl<T: Transport> Ledger<T> {
             clock,
             listening,
             alarm_bell,
-            drained,
+            look_again,
             state,
         }
     }

@@ -7,8 +7,8 @@ use std::{fmt, panic::Location, sync::Arc, time::Duration};
 use tokio::runtime::Handle;
 
 use crate::{
-    Acquire, AcquireError, AcquireOptions, ConfigError, DrainReport, Endpoint, Events, Lease, PoolBuilder, PoolId,
-    Stats, Transport, WarmReport,
+    Acquire, AcquireError, AcquireOptions, ConfigError, DrainReport, Endpoint, Events, Lease, PoolBuilder, PoolConfig,
+    PoolId, Stats, Transport, WarmReport,
     ledger::Ledger,
     machine::facts::{Asked, Refusal},
 };
@@ -185,7 +185,8 @@ impl<T: Transport> Pool<T> {
     ///
     /// As the builder's: zero for `max`, or less than `min`. Nothing has changed then.
     pub fn set_limits(&self, min: u32, max: u32) -> Result<(), ConfigError> {
-        let config = crate::PoolConfig::builder().min_connections(min).max_connections(max).build()?;
+        let config = PoolConfig::builder().min_connections(min).max_connections(max).build()?;
+        self.ledger().warn(config.warnings());
         self.ledger().act(|state, now| {
             state.shelf.grow(config.max_connections());
             state.machine.set_limits(config.min_connections(), config.max_connections(), now);

@@ -34,6 +34,7 @@ impl<T: Transport> Ledger<T> {
             Refusal::Draining => AcquireError::Draining { pool },
             Refusal::QueueFull { waiting } => AcquireError::QueueFull { pool, waiting },
             Refusal::NoneIdle => AcquireError::NoneIdle { pool },
+            Refusal::NoRuntime => AcquireError::NoRuntime { pool },
             Refusal::CircuitOpen { retry_after } => {
                 let retry_after = retry_after.map(Span::duration);
                 AcquireError::CircuitOpen { pool, retry_after, cause: state.gate_cause.clone() }
@@ -95,6 +96,8 @@ pub struct Acquire<'a, T: Transport> {
     caller: &'static Location<'static>,
     /// `None` before the first poll.
     began: Option<Moment>,
+    /// As the machine set it when this began to wait.
+    deadline: Option<Moment>,
     /// Set while it waits.
     waits: Option<(Ticket, PostId)>,
     observation: Option<Arc<dyn Observation>>,
@@ -107,7 +110,7 @@ impl<'a, T: Transport> Acquire<'a, T> {
         caller: &'static Location<'static>,
     ) -> Self {
         let timeout = options.timeout.map(Span::from);
-        Self { ledger, timeout, caller, began: None, waits: None, observation: None }
+        Self { ledger, timeout, caller, began: None, deadline: None, waits: None, observation: None }
     }
 
     fn begin(&mut self) {
@@ -119,18 +122,19 @@ impl<'a, T: Transport> Acquire<'a, T> {
 
     /// Asks. One call of the machine, whatever the answer.
     #[inline]
-    fn ask(&mut self, again: Option<Again>, waker: &Waker) -> Option<Answer<T>> {
+    fn ask(&mut self, again: Option<Again>, waker: &Waker) -> Look<T> {
         let ask = Ask { timeout: self.timeout, again };
         let ledger = self.ledger;
         ledger.act(|state, now| {
             self.began.get_or_insert(now);
             match state.machine.ask(ask, now) {
-                Asked::Lent(loan) => Some(Ok((loan, state.take_lent(loan.slot)))),
-                Asked::Refused(refusal) => Some(Err(Box::new(ledger.error(state, refusal)))),
+                Asked::Lent(loan) => Look::Answered(Ok((loan, state.take_lent(loan.slot)))),
+                Asked::Refused(refusal) => Look::Answered(Err(Box::new(ledger.error(state, refusal)))),
                 Asked::Waiting(ticket) => {
                     let post = state.posts.leave(ticket, waker.clone(), self.observation.clone());
                     self.waits = Some((ticket, post));
-                    None
+                    self.deadline = state.machine.queue.get(ticket).map(|waiter| waiter.deadline);
+                    Look::Nothing { kept: state.keeper_runs }
                 }
             }
         })
@@ -138,19 +142,43 @@ impl<'a, T: Transport> Acquire<'a, T> {
 
     /// Looks whether it was answered; else leaves the new waker.
     #[inline]
-    fn look(&mut self, post: PostId, waker: &Waker) -> Option<Answer<T>> {
+    fn look(&mut self, post: PostId, waker: &Waker) -> Look<T> {
         let mut state = self.ledger.lock();
-        let answer = state.posts.fetch(post, waker);
-        let unkept = answer.is_none() && !state.keeper_runs;
+        let found = state.posts.fetch(post, waker);
+        let kept = state.keeper_runs;
         drop(state);
-        if answer.is_some() {
-            self.waits = None;
-        } else if unkept {
-            // The housekeeper's runtime is gone; nobody else would tell us when our time is up.
-            self.ledger.wake_keeper();
+        match found {
+            Ok(answer) => {
+                self.waits = None;
+                Look::Answered(answer)
+            }
+            // Not under the lock: the last of a task's wakers may take the task with it.
+            Err(old) => {
+                drop(old);
+                Look::Nothing { kept }
+            }
         }
-        answer
     }
+
+    /// The housekeeper's runtime is gone, or there never was one: nobody would tell us when our time is up. `true`:
+    /// somebody will; else the answer is there.
+    #[cold]
+    fn is_kept(&self) -> bool {
+        let kept = self.ledger.wake_keeper();
+        if let Some((ticket, _)) = self.waits.filter(|_| !kept) {
+            self.ledger.act(|state, now| state.machine.turn_out(ticket, now));
+        }
+        kept
+    }
+}
+
+/// What a caller finds.
+enum Look<T: Transport> {
+    Answered(Answer<T>),
+    /// Nothing yet; whether somebody keeps house.
+    Nothing {
+        kept: bool,
+    },
 }
 
 impl<T: Transport> Future for Acquire<'_, T> {
@@ -166,13 +194,17 @@ impl<T: Transport> Future for Acquire<'_, T> {
         }
         let mut again = None;
         loop {
-            let answer = match this.waits {
+            let look = match this.waits {
                 Some((_, post)) => this.look(post, cx.waker()),
                 None => this.ask(again, cx.waker()),
             };
-            let Some(given) = answer else { return Poll::Pending };
+            let answer = match look {
+                Look::Answered(answer) => answer,
+                Look::Nothing { kept } if kept || this.is_kept() => return Poll::Pending,
+                Look::Nothing { .. } => continue,
+            };
             budget.made_progress();
-            let (loan, connection) = match given {
+            let (loan, connection) = match answer {
                 Ok(given) => given,
                 Err(error) => {
                     return Poll::Ready(Err(this.ledger.tell_refused(*error, this.began, this.observation.take())));
@@ -181,16 +213,9 @@ impl<T: Transport> Future for Acquire<'_, T> {
             match this.ledger.receive(loan, connection, &mut this.observation) {
                 Ok(lease) => return Poll::Ready(Ok(lease)),
                 // It was dead in the hand: ask again, without losing the turn.
-                Err(asked_at) => again = Some(Again { asked_at, deadline: this.deadline() }),
+                Err(now) => again = Some(Again { asked_at: this.began.unwrap_or(now), deadline: this.deadline }),
             }
         }
-    }
-}
-
-impl<T: Transport> Acquire<'_, T> {
-    /// The deadline that an explicit timeout set at the first question; the machine knows the rest.
-    fn deadline(&self) -> Option<Moment> {
-        Some(self.began?.after(self.timeout?))
     }
 }
 
@@ -198,19 +223,25 @@ impl<T: Transport> Drop for Acquire<'_, T> {
     fn drop(&mut self) {
         let Some((ticket, post)) = self.waits.take() else { return };
         let began = self.began;
-        self.ledger.act(|state, now| {
+        // What is left is a user's, so it is dropped after the lock.
+        let _left = self.ledger.act(|state, now| {
             state.event(|| crate::PoolEvent::AcquireFailed {
                 error: "cancelled",
                 waited: now.since(began.unwrap_or(now)).duration(),
             });
             match state.posts.abandon(post) {
-                Post::Waits { .. } => state.machine.take(Fact::GaveUp(ticket), now),
+                waits @ Post::Waits { .. } => {
+                    state.machine.take(Fact::GaveUp(ticket), now);
+                    Some(waits)
+                }
                 Post::Answered(Ok((loan, connection))) => {
                     state.shelf.put(loan.slot, connection);
-                    let fact = Fact::Unclaimed { slot: loan.slot, broken: false, waited: loan.waited };
+                    let (slot, waited, reused) = (loan.slot, loan.waited, loan.reused.is_yes());
+                    let fact = Fact::Unclaimed { slot, broken: false, waited, reused };
                     state.machine.take(fact, now);
+                    None
                 }
-                Post::Answered(Err(_)) | Post::Vacant => {}
+                left @ (Post::Answered(Err(_)) | Post::Vacant) => Some(left),
             }
         });
         // The observation is dropped without an end: cancelled.

@@ -78,7 +78,9 @@ impl<T: Transport> Dial<T> {
         }
         let attempt = self.attempt;
         let start = Start::Connect { pool: &self.ledger.name, id: self.slot.connection(), attempt };
-        self.observation = self.ledger.begin(&start, self.parent.as_deref());
+        // Let go at once: a caller who leaves ends its own observation, not when the dial ends.
+        let parent = self.parent.take();
+        self.observation = self.ledger.begin(&start, parent.as_deref());
         let ledger = Arc::clone(&self.ledger);
         ledger.spawn(self.run());
     }
@@ -89,20 +91,25 @@ impl<T: Transport> Dial<T> {
         let (name, endpoint) = (self.ledger.name.shared(), self.ledger.endpoint.clone());
         let request = DialRequest { pool: self.ledger.id, name, endpoint, attempt };
         // A gate that panics is no reason to dial a host it may guard, nor one to refuse callers.
-        caught(|| gate.admit(&request)).unwrap_or(Err(Denied::Busy))
+        caught(|| gate.admit(&request)).unwrap_or_else(|| {
+            self.ledger.complain(Some(self.slot), "the gate's admit");
+            Err(Denied::Busy)
+        })
     }
 
     fn denied(mut self, denied: Denied) {
         self.over = true;
-        self.ledger.act(|state, now| {
-            let denied = match denied {
+        // Causes are users' values: what is replaced is dropped after the lock.
+        let _old = self.ledger.act(|state, now| {
+            let (denied, old) = match denied {
                 Denied::Shut { retry_after, cause } => {
-                    state.gate_cause = cause;
-                    Denial::Shut { retry_after: Span::from(retry_after) }
+                    let denied = Denial::Shut { retry_after: Span::from(retry_after) };
+                    (denied, std::mem::replace(&mut state.gate_cause, cause))
                 }
-                Denied::Busy => Denial::Busy,
+                Denied::Busy => (Denial::Busy, None),
             };
             state.machine.take(Fact::Denied { slot: self.slot, denied }, now);
+            old
         });
     }
 
@@ -144,7 +151,7 @@ impl<T: Transport> Dial<T> {
     }
 
     fn is_lost(&self) -> bool {
-        self.ledger.lock().machine.slots.get(self.slot).is_some_and(|slot| slot.doomed.is_some())
+        self.ledger.lock().machine.slots.get(self.slot).is_some_and(|slot| slot.doomed == Some(CloseReason::Lost))
     }
 
     /// Why the token was cancelled.
@@ -159,10 +166,10 @@ impl<T: Transport> Dial<T> {
             caught(|| observation.end(&Outcome::Connected));
         }
         let lifetime = self.ledger.lifetime();
-        self.ledger.act(|state, now| {
-            state.last_error = None;
+        let _old = self.ledger.act(|state, now| {
             state.shelf.put(self.slot, Arc::new(connection));
             state.machine.take(Fact::Connected { slot: self.slot, lifetime }, now);
+            state.last_error.take()
         });
     }
 
@@ -182,17 +189,18 @@ impl<T: Transport> Dial<T> {
             caught(|| observation.end(&outcome));
         }
         let jitter = 0.5 + 0.5 * fastrand::f64();
-        self.ledger.act(|state, now| {
+        let _old = self.ledger.act(|state, now| {
             let took = now.since(self.began).duration();
             state.event(|| {
                 let cause = Arc::clone(&error) as Cause;
                 PoolEvent::ConnectFailed { id: self.slot.connection(), kind, cause, took }
             });
-            state.note_dial_failure(&error);
+            let old = state.note_dial_failure(&error);
             let plain = self.ledger.times.after_setbacks(state.machine.setbacks());
             let stopped = matches!(*error, DialError::Stopped).then_some(STOPPED_REST);
             let retry_after = Span::from(plain.mul_f64(jitter).max(stopped.unwrap_or_default()));
             state.machine.take(Fact::ConnectFailed { slot: self.slot, kind, retry_after }, now);
+            old
         });
     }
 

@@ -32,7 +32,7 @@ impl<T: Transport> Ledger<T> {
     pub(crate) async fn drain(self: &Arc<Self>, within: Duration) -> DrainReport {
         self.begin_drain(Some(within));
         loop {
-            let mut rung = pin!(self.drained.notified());
+            let mut rung = pin!(self.look_again.notified());
             // Before the look, so that a bell between the look and the wait is heard.
             rung.as_mut().enable();
             {
@@ -43,7 +43,7 @@ impl<T: Transport> Ledger<T> {
                     return DrainReport { closed, killed, still_held };
                 }
             }
-            self.wake_keeper();
+            let _kept = self.wake_keeper();
             rung.await;
         }
     }

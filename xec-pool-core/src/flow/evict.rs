@@ -2,10 +2,10 @@
 //!
 //! Order down: `Close`. Fact up: `Closed`.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use crate::{
-    Cancelled, CloseReason, Transport,
+    Cancelled, Cause, CloseReason, PoolEvent, Transport,
     flow::Deed,
     ledger::{Ledger, State},
     machine::{facts::Fact, slot::SlotId},
@@ -19,6 +19,7 @@ pub(crate) struct Ending<T: Transport> {
     reason: CloseReason,
     connection: Option<Arc<T::Connection>>,
     token: Cancelled,
+    timed_out: bool,
 }
 
 impl<T: Transport> Ledger<T> {
@@ -27,7 +28,7 @@ impl<T: Transport> Ledger<T> {
         let connection = state.shelf.take(slot);
         debug_assert!(connection.is_some(), "{slot:?} is to be closed, but is not here");
         let (ledger, token) = (Arc::clone(self), state.shelf.token(slot));
-        Some(Deed::Close(Ending { ledger, slot, reason, connection, token }))
+        Some(Deed::Close(Ending { ledger, slot, reason, connection, token, timed_out: false }))
     }
 }
 
@@ -43,8 +44,15 @@ impl<T: Transport> Ending<T> {
 
     async fn run(mut self) {
         if let Some(connection) = self.connection.take() {
-            end(&self.ledger, connection, self.reason).await;
+            self.timed_out = !end(&self.ledger, connection, self.reason).await;
         }
+    }
+
+    /// What no caller hears of otherwise.
+    fn trouble(&self) -> Option<Cause> {
+        let after = self.ledger.times.close;
+        let trouble = if std::thread::panicking() { Unclosed::Panicked } else { Unclosed::TimedOut { after } };
+        (self.timed_out || std::thread::panicking()).then(|| Arc::new(trouble) as Cause)
     }
 }
 
@@ -52,17 +60,31 @@ impl<T: Transport> Drop for Ending<T> {
     fn drop(&mut self) {
         self.token.cancel();
         drop(self.connection.take());
-        let (slot, reason) = (self.slot, self.reason);
-        self.ledger.act(|state, now| state.machine.take(Fact::Closed { slot, reason }, now));
+        let (slot, reason, trouble) = (self.slot, self.reason, self.trouble());
+        self.ledger.act(|state, now| {
+            if let Some(cause) = trouble {
+                state.event(|| PoolEvent::BackgroundError { id: Some(slot.connection()), cause });
+            }
+            state.machine.take(Fact::Closed { slot, reason }, now);
+        });
     }
 }
 
-/// Closes a connection that is in nobody's hands any more.
-pub(super) async fn end<T: Transport>(ledger: &Ledger<T>, connection: Arc<T::Connection>, reason: CloseReason) {
+/// Closes a connection that is in nobody's hands any more. `false`: not within its time.
+pub(super) async fn end<T: Transport>(ledger: &Ledger<T>, connection: Arc<T::Connection>, reason: CloseReason) -> bool {
     let Some(connection) = Arc::into_inner(connection) else {
         debug_assert!(false, "a connection is closed while somebody holds it");
-        return;
+        return true;
     };
     // Past its time the future is dropped, and the connection with it: the transport promises that this ends it.
-    let _ = tokio::time::timeout(ledger.times.close, ledger.transport.close(connection, reason)).await;
+    tokio::time::timeout(ledger.times.close, ledger.transport.close(connection, reason)).await.is_ok()
+}
+
+/// How a close went wrong.
+#[derive(Debug, thiserror::Error)]
+enum Unclosed {
+    #[error("closing took longer than {after:?} (close_timeout); the connection was dropped")]
+    TimedOut { after: Duration },
+    #[error("the transport panicked while closing")]
+    Panicked,
 }

@@ -2,11 +2,15 @@
 //!
 //! Fact up: `Ticked`.
 
-use std::sync::{Arc, Weak};
+use std::{
+    sync::{Arc, Weak},
+    task::Waker,
+    time::Duration,
+};
 
 use tokio::{runtime::Handle, sync::Notify, time::Instant};
 
-use crate::{Transport, ledger::Ledger, machine::facts::Fact};
+use crate::{Transport, flow::caught, ledger::Ledger, machine::facts::Fact};
 
 /// Stands for the running task. Dropped with it, also when its runtime goes: the next call starts another.
 struct Keeper<T: Transport> {
@@ -14,24 +18,25 @@ struct Keeper<T: Transport> {
 }
 
 impl<T: Transport> Ledger<T> {
-    /// Something is due earlier than the housekeeper thinks, or nobody keeps house.
-    pub(crate) fn wake_keeper(self: &Arc<Self>) {
-        let here = Handle::try_current().ok();
+    /// Something is due earlier than the housekeeper thinks, or nobody keeps house. `false`: nobody can.
+    pub(crate) fn wake_keeper(self: &Arc<Self>) -> bool {
+        let here = Handle::try_current().ok().filter(has_timers);
         let mut state = self.lock();
         if state.keeper_runs {
             drop(state);
             self.alarm_bell.notify_one();
-            return;
+            return true;
         }
         let Some(runtime) = here.or_else(|| state.runtime.clone()) else {
             state.machine.forget_alarm();
-            return;
+            return false;
         };
         state.keeper_runs = true;
         state.runtime = Some(runtime.clone());
         drop(state);
         let keeper = Keeper { ledger: Arc::downgrade(self) };
         runtime.spawn(keeper.run(Arc::clone(&self.alarm_bell)));
+        true
     }
 
     /// The alarm rang. `None`: sleep until the bell; the outer `None`: there is nothing to keep any more.
@@ -43,6 +48,12 @@ impl<T: Transport> Ledger<T> {
         self.deliver();
         self.clock.instant(alarm)
     }
+}
+
+/// Whether a housekeeper could sleep there. tokio tells by a panic only.
+fn has_timers(runtime: &Handle) -> bool {
+    let _inside = runtime.enter();
+    caught(|| tokio::time::sleep(Duration::ZERO)).is_some()
 }
 
 impl<T: Transport> Keeper<T> {
@@ -73,6 +84,7 @@ impl<T: Transport> Drop for Keeper<T> {
             state.posts.wakers()
         };
         // Those who wait on another runtime look again, and start another housekeeper there.
-        waiting.into_iter().for_each(std::task::Waker::wake);
+        waiting.into_iter().for_each(Waker::wake);
+        ledger.look_again.notify_waiters();
     }
 }

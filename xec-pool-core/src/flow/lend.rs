@@ -5,7 +5,7 @@
 use std::{sync::Arc, task::Waker};
 
 use crate::{
-    AcquireError, Lease, Observation, Outcome, PoolEvent, Start, Transport,
+    AcquireError, Interest, Lease, Observation, Outcome, PoolEvent, Start, Transport,
     flow::{admit::end, caught},
     ledger::{Ledger, State},
     machine::{
@@ -29,7 +29,7 @@ impl<T: Transport> State<T> {
 }
 
 impl<T: Transport> Ledger<T> {
-    /// In the caller's hands: a broken one goes back at once, and the caller learns since when it has waited.
+    /// In the caller's hands: a broken one goes back at once, and the caller learns when that was.
     #[inline]
     pub(crate) fn receive(
         self: &Arc<Self>,
@@ -37,16 +37,16 @@ impl<T: Transport> Ledger<T> {
         connection: Arc<T::Connection>,
         observation: &mut Option<Arc<dyn Observation>>,
     ) -> Result<Lease<T>, Moment> {
-        if self.is_broken(&connection) {
+        if self.is_broken(loan.slot, &connection) {
             return Err(self.act(|state, now| {
                 state.shelf.put(loan.slot, connection);
-                let fact = Fact::Unclaimed { slot: loan.slot, broken: true, waited: loan.waited };
-                state.machine.take(fact, now);
-                Moment(now.0.saturating_sub(loan.waited.0))
+                let (slot, waited, reused) = (loan.slot, loan.waited, loan.reused.is_yes());
+                state.machine.take(Fact::Unclaimed { slot, broken: true, waited, reused }, now);
+                now
             }));
         }
         let mut held = None;
-        if self.is_listening() || observation.is_some() {
+        if self.is_listening() || observation.is_some() || self.interest.contains(Interest::SPANS) {
             held = self.tell_acquired(&loan, observation.take());
         }
         Ok(Lease::new(Arc::clone(self), loan, connection, held))
@@ -88,15 +88,19 @@ impl<T: Transport> Ledger<T> {
     }
 
     /// Asked on the connection in hand, never under the lock.
-    pub(crate) fn is_broken(&self, connection: &T::Connection) -> bool {
-        caught(|| self.transport.is_broken(connection)).unwrap_or(true)
+    #[inline]
+    pub(crate) fn is_broken(self: &Arc<Self>, slot: SlotId, connection: &T::Connection) -> bool {
+        caught(|| self.transport.is_broken(connection)).unwrap_or_else(|| {
+            self.complain(Some(slot), "the transport's is_broken");
+            true
+        })
     }
 
     /// A lease comes home.
     pub(crate) fn take_back(self: &Arc<Self>, slot: SlotId, connection: Arc<T::Connection>, discarded: bool) {
         let fate = match discarded {
             true => Fate::Discarded,
-            false if self.is_broken(&connection) => Fate::Broken,
+            false if self.is_broken(slot, &connection) => Fate::Broken,
             false => Fate::Fine,
         };
         self.act(|state, now| {

@@ -91,7 +91,8 @@ impl<T: Transport> Ledger<T> {
     /// After the lock.
     pub(crate) fn perform(self: &Arc<Self>, deeds: Deeds<T>) {
         if deeds.wake_keeper {
-            self.wake_keeper();
+            // Where there is no runtime, whoever waits finds out when it looks.
+            let _kept = self.wake_keeper();
         }
         if let Some(waker) = deeds.wake {
             waker.wake();
@@ -103,7 +104,7 @@ impl<T: Transport> Ledger<T> {
                 Deed::Validate(checking) => checking.start(),
                 Deed::Close(ending) => ending.start(),
                 Deed::Cancel(token) => token.cancel(),
-                Deed::TellDrained => self.drained.notify_waiters(),
+                Deed::TellDrained => self.look_again.notify_waiters(),
                 Deed::Run(run) => run(),
             }
         }

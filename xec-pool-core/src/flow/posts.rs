@@ -69,16 +69,16 @@ impl<T: Transport> Posts<T> {
         }
     }
 
-    /// The answer, if there is one; else the new waker is left. `None`: still waiting.
+    /// The answer, if there is one; else the new waker is left, and the old one comes back if it was another.
     #[inline]
-    pub(super) fn fetch(&mut self, id: PostId, waker: &Waker) -> Option<Answer<T>> {
+    pub(super) fn fetch(&mut self, id: PostId, waker: &Waker) -> Result<Answer<T>, Option<Waker>> {
         if let Post::Waits { waker: old, .. } = &mut self.slab[id.0 as usize] {
-            old.clone_from(waker);
-            return None;
+            let other = !old.will_wake(waker);
+            return Err(other.then(|| std::mem::replace(old, waker.clone())));
         }
         match self.abandon(id) {
-            Post::Answered(answer) => Some(answer),
-            Post::Vacant | Post::Waits { .. } => None,
+            Post::Answered(answer) => Ok(answer),
+            Post::Vacant | Post::Waits { .. } => Err(None),
         }
     }
 

@@ -2,12 +2,12 @@
 //!
 //! Order down: `Validate`. Facts up: `Passed`, `Failed`.
 
-use std::{convert::Infallible, sync::Arc};
+use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use tokio::sync::oneshot;
 
 use crate::{
-    Cancelled, Check, PoolEvent, Transport,
+    Cancelled, Cause, Check, PoolEvent, Transport,
     flow::Deed,
     ledger::{Ledger, State},
     machine::{facts::Fact, moment::Moment, slot::SlotId},
@@ -40,33 +40,39 @@ impl<T: Transport> Checking<T> {
     }
 
     async fn run(mut self) {
-        let passed = match &self.connection {
-            Some(connection) => {
-                let check = tokio::time::timeout(self.ledger.times.validate, self.ask(connection));
-                self.token.unless(check).await.is_some_and(|passed| passed.unwrap_or(false))
-            }
-            None => false,
+        let Some(connection) = &self.connection else { return };
+        let after = self.ledger.times.validate;
+        let check = tokio::time::timeout(after, self.ask(connection));
+        let verdict = match self.token.unless(check).await {
+            Some(Ok(verdict)) => verdict,
+            Some(Err(_)) => Err(Some(Arc::new(Unchecked::TimedOut { after }) as Cause)),
+            // The pool ends it meanwhile.
+            None => Err(None),
         };
-        self.report(passed);
+        self.report(verdict);
     }
 
-    async fn ask(&self, connection: &T::Connection) -> bool {
+    async fn ask(&self, connection: &T::Connection) -> Verdict {
         match &self.ledger.validator {
-            Some(validator) => validator(connection).await,
-            None => self.ledger.transport.validate(connection, self.check).await.is_ok(),
+            Some(validator) => validator(connection).await.then_some(()).ok_or(None),
+            None => {
+                let checked = self.ledger.transport.validate(connection, self.check).await;
+                checked.map_err(|error| Some(Arc::new(error) as Cause))
+            }
         }
     }
 
-    fn report(&mut self, passed: bool) {
+    fn report(&mut self, verdict: Verdict) {
         let Some(connection) = self.connection.take() else { return };
         let (slot, check) = (self.slot, self.check);
-        self.ledger.act(|state, now| {
+        // Their ends of the channel tell those who wait, after the lock; so is dropped what nobody wants to hear.
+        let _told: (Vec<_>, _) = self.ledger.act(|state, now| {
             let took = now.since(self.began).duration();
-            state.event(|| PoolEvent::Validated { id: slot.connection(), check, passed, took });
+            let (passed, cause) = (verdict.is_ok(), verdict.as_ref().err().cloned().flatten());
+            state.event(|| PoolEvent::Validated { id: slot.connection(), check, passed, took, cause });
             state.shelf.put(slot, connection);
             state.machine.take(if passed { Fact::Passed(slot) } else { Fact::Failed(slot) }, now);
-            // Their ends of the channel tell those who wait.
-            state.check_watchers.retain(|(other, _)| *other != slot);
+            (state.check_watchers.extract_if(.., |(other, _)| *other == slot).collect(), verdict)
         });
     }
 }
@@ -88,6 +94,19 @@ impl<T: Transport> Ledger<T> {
 
 impl<T: Transport> Drop for Checking<T> {
     fn drop(&mut self) {
-        self.report(false);
+        let panicked = std::thread::panicking().then(|| Arc::new(Unchecked::Panicked) as Cause);
+        self.report(Err(panicked));
     }
+}
+
+/// Whether a connection is fine; else why not, where somebody said so.
+type Verdict = Result<(), Option<Cause>>;
+
+/// Why a check came to no verdict of its own.
+#[derive(Debug, thiserror::Error)]
+enum Unchecked {
+    #[error("the check did not end within {after:?} (validate_timeout)")]
+    TimedOut { after: Duration },
+    #[error("the check panicked")]
+    Panicked,
 }

@@ -2,7 +2,13 @@
 //!
 //! Seed: Pre-warming Strategies.
 
-use std::{error::Error, sync::Arc};
+use std::{
+    error::Error,
+    future::{Future as _, poll_fn},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+};
 
 use tokio::sync::oneshot;
 
@@ -53,11 +59,12 @@ impl<T: Transport> State<T> {
         })))
     }
 
-    pub(super) fn note_dial_failure(&mut self, error: &Arc<DialError<T::Error>>) {
-        self.last_error = Some(Arc::clone(error));
+    /// Under the lock; the error that this one replaces is for after it.
+    pub(super) fn note_dial_failure(&mut self, error: &Arc<DialError<T::Error>>) -> Option<Arc<DialError<T::Error>>> {
         for warming in self.warming.iter_mut().filter(|warming| warming.failures.len() < MOST_FAILURES) {
             warming.failures.push(Arc::clone(error));
         }
+        self.last_error.replace(Arc::clone(error))
     }
 }
 
@@ -70,9 +77,9 @@ struct Wanted<'a, T: Transport> {
 impl<T: Transport> Drop for Wanted<'_, T> {
     fn drop(&mut self) {
         let id = self.id;
-        self.ledger.act(|state, _| {
-            state.warming.retain(|warming| warming.id != id);
+        let _left: Vec<_> = self.ledger.act(|state, _| {
             state.machine.unwarm(id);
+            state.warming.extract_if(.., |warming| warming.id == id).collect()
         });
     }
 }
@@ -84,15 +91,32 @@ impl<T: Transport> Ledger<T> {
             state.warms += 1;
             let id = WarmId(state.warms);
             let opened_before = state.machine.tally.created;
-            let already_open = state.stats().open();
+            let already_open = state.machine.open();
             state.warming.push(Warming { id, opened_before, already_open, failures: Vec::new(), done });
             state.machine.warm(id, count, now);
             id
         });
         // Nothing is awaited in between. It must not be born under the lock: its `Drop` takes it.
         let wanted = Wanted { ledger: self, id };
-        let report = told.await;
+        let report = self.told(told).await;
         drop(wanted);
         report.unwrap_or(WarmReport { already_open: 0, opened: 0, failures: Vec::new(), open: 0 })
+    }
+
+    /// What is told, with somebody keeping house until then: a dial that backs off starts when the housekeeper says so.
+    async fn told<R>(self: &Arc<Self>, told: oneshot::Receiver<R>) -> Option<R> {
+        let mut told = pin!(told);
+        loop {
+            let mut rung = pin!(self.look_again.notified());
+            rung.as_mut().enable();
+            let _kept = self.wake_keeper();
+            let report = poll_fn(|cx| match told.as_mut().poll(cx) {
+                Poll::Ready(report) => Poll::Ready(Some(report.ok())),
+                Poll::Pending => rung.as_mut().poll(cx).map(|()| None),
+            });
+            if let Some(report) = report.await {
+                return report;
+            }
+        }
     }
 }

@@ -9,11 +9,11 @@ use std::{
 };
 
 use crate::{
-    Events, Interest, Observation, PoolEvent, Start, Stats, Transport, Wait,
+    Cause, Events, Interest, Observation, PoolEvent, Start, Stats, Transport, Wait,
     events::Subscriber,
     flow::caught,
     ledger::{Ledger, State},
-    machine::{moment::Span, notes::Note},
+    machine::{moment::Span, notes::Note, slot::SlotId},
 };
 
 /// More events than that wait for nobody: the oldest stay, the newest are counted as missed.
@@ -36,7 +36,8 @@ impl Outbox {
         self.waiting.is_empty()
     }
 
-    fn push(&mut self, event: PoolEvent) {
+    /// Events hold users' values: one that finds no room must not come into being, lest it be dropped under the lock.
+    fn push(&mut self, event: impl FnOnce() -> PoolEvent) {
         if self.waiting.len() >= MOST_WAITING {
             self.missed += 1;
             return;
@@ -45,7 +46,7 @@ impl Outbox {
             let count = std::mem::take(&mut self.missed);
             self.waiting.push_back(PoolEvent::Missed { count });
         }
-        self.waiting.push_back(event);
+        self.waiting.push_back(event());
     }
 }
 
@@ -53,7 +54,7 @@ impl<T: Transport> State<T> {
     /// Writes an event down, if anybody listens.
     pub(crate) fn event(&mut self, event: impl FnOnce() -> PoolEvent) {
         if self.machine.notes.events {
-            self.outbox.push(event());
+            self.outbox.push(event);
         }
     }
 
@@ -64,7 +65,7 @@ impl<T: Transport> State<T> {
         }
         for note in std::mem::take(&mut self.machine.notes.list) {
             let event = self.event_of(note);
-            self.outbox.push(event);
+            self.outbox.push(|| event);
         }
     }
 
@@ -147,8 +148,10 @@ impl<T: Transport> Ledger<T> {
                 let count = state.outbox.waiting.len().min(MOST_AT_ONCE);
                 state.outbox.waiting.drain(..count).collect()
             };
+            let gone = self.forget_gone(&mut state);
             let subscribers = state.subscribers.clone();
             drop(state);
+            drop(gone);
             delivered += batch.len();
             batch.iter().for_each(|event| panics += u64::from(!self.tell(event, &subscribers)));
         }
@@ -190,14 +193,52 @@ impl<T: Transport> Ledger<T> {
         caught(|| observer.begin(start, parent)).flatten()
     }
 
+    /// What is allowed, but unwise.
+    pub(crate) fn warn(self: &Arc<Self>, warnings: Vec<String>) {
+        for message in warnings {
+            tracing::warn!(target: "xec_pool", pool = &*self.name, "{message}");
+            self.act(|state, _| state.event(|| PoolEvent::Warning { message }));
+        }
+    }
+
+    /// A hook of a user's panicked where no caller is told.
+    #[cold]
+    pub(crate) fn complain(self: &Arc<Self>, slot: Option<SlotId>, hook: &'static str) {
+        let (id, cause): (_, Cause) = (slot.map(SlotId::connection), Arc::new(Panicked(hook)));
+        self.act(|state, _| state.event(|| PoolEvent::BackgroundError { id, cause }));
+    }
+
     /// Somebody else wants to hear everything from now on.
     pub(crate) fn subscribe(&self) -> Events {
         let subscriber = Arc::new(Subscriber::default());
         let mut state = self.lock();
-        (state.machine.notes.events, state.machine.notes.states) = (true, true);
-        state.subscribers.retain(|other| Arc::strong_count(other) > 1);
+        let gone = self.forget_gone(&mut state);
         state.subscribers.push(Arc::clone(&subscriber));
-        self.listening.store(true, Ordering::Relaxed);
+        self.listen(&mut state);
+        drop(state);
+        drop(gone);
         Events::new(subscriber)
     }
+
+    /// Under the lock: those who dropped their stream are told no more. What they left unread is for after the lock.
+    fn forget_gone(&self, state: &mut State<T>) -> Vec<Arc<Subscriber>> {
+        let gone: Vec<_> = state.subscribers.extract_if(.., |subscriber| subscriber.is_gone()).collect();
+        if !gone.is_empty() {
+            self.listen(state);
+        }
+        gone
+    }
+
+    /// Under the lock: events are written down while somebody reads them.
+    fn listen(&self, state: &mut State<T>) {
+        let subscribed = !state.subscribers.is_empty();
+        let notes = &mut state.machine.notes;
+        notes.events = subscribed || self.interest.contains(Interest::EVENTS);
+        notes.states = subscribed || self.interest.contains(Interest::STATES);
+        self.listening.store(notes.events || notes.states, Ordering::Relaxed);
+    }
 }
+
+#[derive(Debug, thiserror::Error)]
+#[error("{0} panicked")]
+struct Panicked(&'static str);

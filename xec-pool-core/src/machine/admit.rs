@@ -39,7 +39,7 @@ impl Machine {
         }
         let ticket = self.enqueue(ask, now);
         self.dialling.admit_newcomer(self.queue.len(), self.limits.retry_delay, now);
-        self.settle_for(Some(ticket), now);
+        self.settle(now);
         self.dialling.newcomer_done();
         invariants::check(self);
         Ok(ticket)
@@ -48,10 +48,24 @@ impl Machine {
     /// A caller asks for an idle connection that needs no check, and never waits.
     pub(crate) fn ask_idle(&mut self, now: Moment) -> Asked {
         let now = self.advance(now);
-        if let Some(loan) = self.lend_at_once(Ask::default(), now) {
+        let loan = self.lend_at_once(Ask::default(), now).or_else(|| self.lend_any_fit(now));
+        invariants::check(self);
+        if let Some(loan) = loan {
             return Asked::Lent(loan);
         }
-        Asked::Refused(self.refusal_by_phase().unwrap_or(Refusal::NoneIdle))
+        let refusal = self.refusal_by_phase().unwrap_or(Refusal::NoneIdle);
+        self.tally.refused(&refusal);
+        Asked::Refused(refusal)
+    }
+
+    /// The one that came home last is not fit, but another one may be: a check may have proven it later.
+    fn lend_any_fit(&mut self, now: Moment) -> Option<Loan> {
+        if self.phase != Phase::Open || self.suspended || !self.queue.is_empty() {
+            return None;
+        }
+        let id = self.best_idle(now).filter(|&id| self.is_fit(id, now))?;
+        self.slots.unshelve(id);
+        Some(self.lend(id, Span(0), now))
     }
 
     /// The short way: nobody waits, and the idle connection that came home last needs no check.
@@ -62,8 +76,7 @@ impl Machine {
             return None;
         }
         let &id = self.slots.idle.last()?;
-        let slot = self.slots.see(id);
-        if self.needs_check(slot, now) || slot.is_over_age(now) {
+        if !self.is_fit(id, now) {
             return None;
         }
         self.slots.idle.pop();
@@ -133,11 +146,9 @@ impl Machine {
         let own = self.may_have_its_own() || ask.again.is_some();
         let by_rule =
             if own { self.limits.acquire_timeout } else { self.limits.acquire_timeout.min(self.limits.queue_timeout) };
-        let fresh = now.after(ask.timeout.unwrap_or(by_rule));
-        let (asked_at, deadline) = match ask.again {
-            Some(again) => (again.asked_at, again.deadline.unwrap_or(fresh)),
-            None => (now, fresh),
-        };
+        let asked_at = ask.again.map_or(now, |again| again.asked_at);
+        let fresh = asked_at.after(ask.timeout.unwrap_or(by_rule));
+        let deadline = ask.again.and_then(|again| again.deadline).unwrap_or(fresh);
         let (run, failures) = self.dialling.run();
         let waiter = Waiter { asked_at, deadline, counted: !own, again: ask.again.is_some(), run, failures };
         self.due(deadline);
@@ -150,6 +161,13 @@ impl Machine {
         if self.queue.leave(ticket).is_none() {
             bug!("{:?} of nobody who waits", Fact::GaveUp(ticket));
         }
+    }
+
+    /// Nobody keeps house, so nobody would tell this caller when its time is up.
+    pub(crate) fn turn_out(&mut self, ticket: Ticket, now: Moment) {
+        let now = self.advance(now);
+        self.refuse(ticket, Refusal::NoRuntime);
+        self.settle(now);
     }
 
     /// Refuses all whose deadline has come.

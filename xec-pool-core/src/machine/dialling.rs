@@ -7,6 +7,10 @@
 use super::moment::{Moment, Span};
 use crate::FailureKind;
 
+/// A gate that says no is not asked again before: one that says «no, ask again at once» would be asked for ever, on
+/// one stack.
+const SHORTEST_NO: Span = Span(1_000_000);
+
 /// The governor of dials.
 #[derive(Debug)]
 pub(crate) struct Dialling {
@@ -141,12 +145,17 @@ impl Dialling {
         }
     }
 
+    /// Nothing is dialled before `then`, though no dial has failed.
+    pub(super) fn rest(&mut self, then: Moment) {
+        self.held_until = self.held_until.max(then);
+    }
+
     pub(super) fn shut(&mut self, retry_after: Span, now: Moment) {
-        self.gate = GateSaid::Shut { until: now.after(retry_after) };
+        self.gate = GateSaid::Shut { until: now.after(retry_after.max(SHORTEST_NO)) };
     }
 
     pub(super) fn busy(&mut self, longest: Span, now: Moment) {
-        self.gate = GateSaid::Busy { until: now.after(longest) };
+        self.gate = GateSaid::Busy { until: now.after(longest.max(SHORTEST_NO)) };
     }
 
     pub(super) fn reopened(&mut self) {

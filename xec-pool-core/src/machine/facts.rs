@@ -44,6 +44,8 @@ pub(crate) enum Fact {
         slot: SlotId,
         broken: bool,
         waited: Span,
+        /// Whether somebody had it before that.
+        reused: bool,
     },
     /// Its holder keeps the connection for good.
     Detached(SlotId),
@@ -172,6 +174,8 @@ pub(crate) enum Refusal {
         attempts: u32,
         kind: FailureKind,
     },
+    /// It would have to wait, and nobody could tell it when its time is up.
+    NoRuntime,
     TimedOut {
         stage: TimedOutStage,
         waited: Span,
@@ -188,10 +192,10 @@ pub(crate) struct Ask {
     pub(crate) again: Option<Again>,
 }
 
-/// What a caller keeps when it asks again.
+/// What a caller keeps when it asks again: its turn, and its one deadline.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Again {
     pub(crate) asked_at: Moment,
-    /// `None`: it was served at once, so it never got a deadline.
+    /// As set at admission. `None`: it was served at once, so none was set yet.
     pub(crate) deadline: Option<Moment>,
 }

@@ -11,6 +11,9 @@ use super::{
 };
 use crate::{Check, CloseReason, ConnectionState, Phase};
 
+/// Where a new connection turns out dead in its first caller's hand, the next dial waits that long.
+const STILLBORN_REST: Span = Span(100_000_000);
+
 impl Machine {
     pub(super) fn returned(&mut self, id: SlotId, fate: Fate, now: Moment) {
         if !self.end_lease(id, now) {
@@ -23,15 +26,21 @@ impl Machine {
         }
     }
 
-    /// Its caller never received it: neither acquired nor released.
-    pub(super) fn unclaimed(&mut self, id: SlotId, broken: bool, waited: Span, now: Moment) {
+    /// Its caller never received it: neither acquired nor released, and no more used than before.
+    pub(super) fn unclaimed(&mut self, id: SlotId, (broken, reused): (bool, bool), waited: Span, now: Moment) {
         if !self.is_in(id, ConnectionState::Active) {
             bug!("{id:?} came home unclaimed, but was not lent");
             return;
         }
         self.tally.unclaimed(waited);
-        self.slots.at(id).leases -= 1;
+        let slot = self.slots.at(id);
+        slot.leases -= 1;
+        slot.used = reused;
         if broken {
+            if !reused {
+                // Dialling goes well, and what it brings is dead: without a rest this would go round and round.
+                self.dialling.rest(now.after(STILLBORN_REST));
+            }
             self.close_returned(id, CloseReason::Broken);
         } else {
             self.slots.at(id).idle_since = now;

@@ -7,7 +7,7 @@ use proptest::{prelude::*, test_runner::Config};
 
 use super::{
     Machine,
-    facts::{Again, Ask, Asked, Denial, Fact, Fate, Order, WarmId},
+    facts::{Again, Ask, Asked, Denial, Fact, Fate, Loan, Order, WarmId},
     invariants,
     limits::Limits,
     moment::{Moment, Span},
@@ -116,13 +116,29 @@ struct World {
     dials: Vec<SlotId>,
     checks: Vec<SlotId>,
     closes: Vec<(SlotId, CloseReason)>,
-    leases: Vec<SlotId>,
-    waiting: BTreeMap<Ticket, Moment>,
+    leases: Vec<Held>,
+    waiting: BTreeMap<Ticket, Call>,
     warms: Vec<WarmId>,
     /// Places taken, as deadpool would count them.
     places: u32,
     phase: Phase,
     drained: bool,
+}
+
+/// A caller's one turn: since when, and until when at the latest, by the rules and not by what the machine says.
+#[derive(Clone, Copy, Debug)]
+struct Call {
+    asked_at: Moment,
+    timeout: Option<Span>,
+    latest: Moment,
+    deadline: Option<Moment>,
+}
+
+/// A connection in a caller's hands.
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    loan: Loan,
+    call: Call,
 }
 
 impl World {
@@ -152,11 +168,18 @@ impl World {
     }
 
     fn ask(&mut self, ask: Ask) {
+        let latest = self.now.after(ask.timeout.unwrap_or(self.machine.limits.acquire_timeout));
+        self.ask_as(ask, Call { asked_at: self.now, timeout: ask.timeout, latest, deadline: None });
+    }
+
+    fn ask_as(&mut self, ask: Ask, call: Call) {
         match self.machine.ask(ask, self.now) {
-            Asked::Lent(loan) => self.leases.push(loan.slot),
+            Asked::Lent(loan) => self.leases.push(Held { loan, call }),
             Asked::Waiting(ticket) => {
-                let deadline = self.machine.queue.get(ticket).map_or(self.now, |waiter| waiter.deadline);
-                self.waiting.insert(ticket, deadline);
+                let deadline = self.machine.queue.get(ticket).map(|waiter| waiter.deadline);
+                assert!(deadline <= Some(call.latest), "its deadline is later than any rule allows: {call:?}");
+                assert!(call.deadline.is_none_or(|old| Some(old) == deadline), "its deadline has moved: {call:?}");
+                self.waiting.insert(ticket, Call { deadline, ..call });
             }
             Asked::Refused(_) => {}
         }
@@ -173,8 +196,8 @@ impl World {
                 }
                 Order::Validate { slot, .. } => self.checks.push(slot),
                 Order::Lend { ticket, loan } => {
-                    assert!(self.waiting.remove(&ticket).is_some(), "{ticket:?} was answered twice");
-                    self.leases.push(loan.slot);
+                    let call = self.waiting.remove(&ticket).unwrap_or_else(|| panic!("{ticket:?} was answered twice"));
+                    self.leases.push(Held { loan, call });
                 }
                 Order::Refuse { ticket, .. } => {
                     assert!(self.waiting.remove(&ticket).is_some(), "{ticket:?} was answered twice");
@@ -227,7 +250,7 @@ impl World {
             assert!(rings < 5_000, "the housekeeper spins");
         }
         self.now = until;
-        let late: Vec<_> = self.waiting.iter().filter(|(_, deadline)| **deadline <= until).collect();
+        let late: Vec<_> = self.waiting.iter().filter(|(_, call)| call.deadline <= Some(until)).collect();
         assert!(late.is_empty(), "waits past its deadline: {late:?} at {until:?}");
     }
 
@@ -241,7 +264,8 @@ impl World {
             }
             Step::TryAsk => {
                 if let Asked::Lent(loan) = self.machine.ask_idle(self.now) {
-                    self.leases.push(loan.slot);
+                    let call = Call { asked_at: self.now, timeout: None, latest: Moment::NEVER, deadline: None };
+                    self.leases.push(Held { loan, call });
                 }
                 self.after();
             }
@@ -309,7 +333,8 @@ impl World {
         if self.leases.is_empty() {
             return;
         }
-        let slot = self.leases.remove(n % self.leases.len());
+        let Held { loan, call } = self.leases.remove(n % self.leases.len());
+        let slot = loan.slot;
         match *how {
             Homecoming::Return(fate) => {
                 let fate = match fate {
@@ -320,10 +345,10 @@ impl World {
                 self.take(Fact::Returned { slot, fate });
             }
             Homecoming::Unclaim(broken) => {
-                self.take(Fact::Unclaimed { slot, broken, waited: Span(0) });
+                self.take(Fact::Unclaimed { slot, broken, waited: loan.waited, reused: loan.reused.is_yes() });
                 if broken {
-                    let asked_at = Moment(self.now.0.saturating_sub(n as u64 % 7 * 1_000_000));
-                    self.ask(Ask { timeout: None, again: Some(Again { asked_at, deadline: None }) });
+                    let again = Again { asked_at: call.asked_at, deadline: call.deadline };
+                    self.ask_as(Ask { timeout: call.timeout, again: Some(again) }, call);
                 }
             }
             Homecoming::Detach => self.take(Fact::Detached(slot)),
@@ -367,8 +392,8 @@ impl World {
                 self.take(Fact::Connected { slot, lifetime: Span::FOREVER });
             } else if let Some(slot) = self.checks.pop() {
                 self.take(Fact::Passed(slot));
-            } else if let Some(slot) = self.leases.pop() {
-                self.take(Fact::Returned { slot, fate: Fate::Fine });
+            } else if let Some(held) = self.leases.pop() {
+                self.take(Fact::Returned { slot: held.loan.slot, fate: Fate::Fine });
             } else if let Some((slot, reason)) = self.closes.pop() {
                 self.take(Fact::Closed { slot, reason });
             } else if self.waiting.is_empty() && self.warms.is_empty() {
@@ -386,7 +411,7 @@ impl World {
         while let Some((slot, reason)) = self.closes.pop() {
             self.take(Fact::Closed { slot, reason });
         }
-        self.leases.clear();
+        assert!(self.drained, "nobody was told that the drain is over");
     }
 
     /// As many callers as there may be connections get one each, at the same time.

@@ -143,7 +143,7 @@ impl Machine {
             Fact::Passed(slot) => self.passed(slot, now),
             Fact::Failed(slot) => self.failed(slot),
             Fact::Returned { slot, fate } => self.returned(slot, fate, now),
-            Fact::Unclaimed { slot, broken, waited } => self.unclaimed(slot, broken, waited, now),
+            Fact::Unclaimed { slot, broken, waited, reused } => self.unclaimed(slot, (broken, reused), waited, now),
             Fact::Detached(slot) => self.detached(slot, now),
             Fact::Lost(slot) => self.lost(slot),
             Fact::Closed { slot, reason } => self.closed(slot, reason, now),
@@ -220,7 +220,7 @@ impl Machine {
     }
 
     /// Connections that are open and stay so.
-    fn open(&self) -> u32 {
+    pub(crate) fn open(&self) -> u32 {
         use ConnectionState::{Active, Idle, Validating};
         self.slots.count(Idle) + self.slots.count(Active) - self.slots.doomed_active + self.slots.count(Validating)
     }

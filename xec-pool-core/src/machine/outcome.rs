@@ -11,8 +11,8 @@ use super::{
 };
 use crate::{Check, CloseReason, ConnectionState, FailureKind, Phase};
 
-/// A `warm` ends after that many setbacks in a row, also if the host only throttles: every wait has a bound.
-const MOST_SETBACKS: u32 = 16;
+/// A `warm` ends after that many throttled dials in a row: they are no attempts, but every wait has a bound.
+const MOST_THROTTLED: u32 = 16;
 
 impl Machine {
     pub(super) fn connected(&mut self, id: SlotId, lifetime: Span, now: Moment) {
@@ -23,7 +23,7 @@ impl Machine {
         self.tally.created += 1;
         self.dialling.succeeded(self.limits.max_concurrent_connects);
         self.dials_owed = self.dials_owed.saturating_sub(1);
-        self.warms.iter_mut().for_each(|warm| warm.failures = 0);
+        self.warms.iter_mut().for_each(|warm| (warm.failures, warm.throttled) = (0, 0));
         let slot = self.slots.at(id);
         let took = now.since(slot.born);
         (slot.opened, slot.born, slot.last_ok, slot.idle_since) = (true, now, now, now);
@@ -54,10 +54,11 @@ impl Machine {
             self.replacements = 0;
         }
         let most = self.limits.retry_attempts;
-        let endless = self.dialling.setbacks() >= MOST_SETBACKS;
         for warm in &mut self.warms {
-            warm.failures += u32::from(kind != FailureKind::Throttled);
-            warm.given_up |= !kind.is_retried() || warm.failures > most || endless;
+            let throttled = kind == FailureKind::Throttled;
+            warm.throttled += u32::from(throttled);
+            warm.failures += u32::from(!throttled);
+            warm.given_up |= !kind.is_retried() || warm.failures > most || warm.throttled >= MOST_THROTTLED;
         }
     }
 

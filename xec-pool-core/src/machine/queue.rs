@@ -158,6 +158,12 @@ impl Queue {
         self.slab.get(index as usize).map(|place| Ticket { serial: place.serial, index })
     }
 
+    /// Whose turn it is after `others` others. Walks: asked for a dial only.
+    pub(crate) fn nth(&self, others: u32, newest_first: bool) -> Option<Ticket> {
+        let at = if newest_first { self.len.checked_sub(others + 1)? } else { others };
+        self.iter().nth(at as usize).map(|(ticket, _)| ticket)
+    }
+
     /// The earliest deadline of anybody who still waits.
     pub(crate) fn first_deadline(&mut self) -> Option<(Moment, Ticket)> {
         self.forget_the_gone();

@@ -144,7 +144,7 @@ impl Story {
             ["returned", id] => Fact::Returned { slot: self.slot(id), fate: Fate::Fine },
             ["broken", id] => Fact::Returned { slot: self.slot(id), fate: Fate::Broken },
             ["discarded", id] => Fact::Returned { slot: self.slot(id), fate: Fate::Discarded },
-            ["unclaimed", id] => Fact::Unclaimed { slot: self.slot(id), broken: false, waited: Span(0) },
+            ["unclaimed", id] => Fact::Unclaimed { slot: self.slot(id), broken: false, waited: Span(0), reused: true },
             ["detached", id] => Fact::Detached(self.slot(id)),
             ["lost", id] => Fact::Lost(self.slot(id)),
             ["closed", id] => Fact::Closed { slot: self.slot(id), reason: self.reason(self.slot(id)) },

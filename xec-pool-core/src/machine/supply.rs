@@ -5,7 +5,6 @@ use super::{
     Machine,
     facts::{Order, Refusal},
     moment::Moment,
-    queue::Ticket,
     slot::SlotId,
 };
 use crate::{Check, CloseReason, ConnectionState, Phase};
@@ -13,11 +12,6 @@ use crate::{Check, CloseReason, ConnectionState, Phase};
 impl Machine {
     /// After every fact: whatever can happen now, happens.
     pub(super) fn settle(&mut self, now: Moment) {
-        self.settle_for(None, now);
-    }
-
-    /// `asker` is the caller that has just come, so that a dial for it bears its name.
-    pub(super) fn settle_for(&mut self, asker: Option<Ticket>, now: Moment) {
         if self.phase != Phase::Open {
             self.settle_drain(now);
             self.settle_warms();
@@ -29,7 +23,7 @@ impl Machine {
         if !self.suspended {
             self.dials_owed = self.dials_owed.min(self.queue.len());
             self.serve_from_idle(now);
-            self.start_dials(asker, now);
+            self.start_dials(now);
             let connecting = self.slots.count(ConnectionState::Connecting);
             if self.dials_owed > connecting {
                 // An owed dial that cannot start is no reason to let idle connections lie.
@@ -75,12 +69,16 @@ impl Machine {
     }
 
     /// The newest that needs no check, else the newest.
-    fn best_idle(&self, now: Moment) -> Option<SlotId> {
-        let fit = |id: &&SlotId| {
-            let slot = self.slots.see(**id);
-            !self.needs_check(slot, now) && !slot.is_over_age(now)
-        };
-        self.slots.idle.iter().rev().find(fit).or(self.slots.idle.last()).copied()
+    pub(super) fn best_idle(&self, now: Moment) -> Option<SlotId> {
+        let idle = &self.slots.idle;
+        idle.iter().rev().find(|&&id| self.is_fit(id, now)).or(idle.last()).copied()
+    }
+
+    /// Whether a caller may get it as it is.
+    #[inline]
+    pub(super) fn is_fit(&self, id: SlotId, now: Moment) -> bool {
+        let slot = self.slots.see(id);
+        !self.needs_check(slot, now) && !slot.is_over_age(now)
     }
 
     pub(super) fn check(&mut self, id: SlotId, check: Check) {
@@ -88,8 +86,7 @@ impl Machine {
         self.order(Order::Validate { slot: id, check });
     }
 
-    fn start_dials(&mut self, asker: Option<Ticket>, now: Moment) {
-        let mut asker = asker;
+    fn start_dials(&mut self, now: Moment) {
         loop {
             let (callers, others) = (self.dials_for_callers(), self.dials_for_others());
             if (callers == 0 && others == 0) || self.free_places() == 0 {
@@ -102,9 +99,12 @@ impl Machine {
                 return;
             }
             self.replacements = self.replacements.saturating_sub(1);
+            // The first one whom nothing on the way will serve.
+            let on_the_way = connecting + self.slots.borrow_checks;
+            let newest_first = self.limits.newest_first;
+            let next = || self.queue.nth(on_the_way, newest_first).or_else(|| self.queue.next(newest_first));
+            let ticket = if callers > 0 { next() } else { None };
             let slot = self.slots.open(now, &mut self.notes);
-            let ticket = if callers > 0 { asker.take().or_else(|| self.queue.next(false)) } else { None };
-            let ticket = ticket.filter(|&ticket| self.queue.get(ticket).is_some());
             self.order(Order::Connect { slot, ticket, attempt: self.dialling.failures() + 1 });
         }
     }

@@ -39,7 +39,8 @@ impl Tally {
             | Refusal::Draining
             | Refusal::QueueFull { .. }
             | Refusal::CircuitOpen { .. }
-            | Refusal::Connect { .. } => self.rejected += 1,
+            | Refusal::Connect { .. }
+            | Refusal::NoRuntime => self.rejected += 1,
         }
     }
 }

@@ -14,8 +14,9 @@ use crate::{CloseReason, ConnectionState, Phase};
 pub(crate) struct Warm {
     pub(super) id: WarmId,
     pub(super) wanted: u32,
-    /// Failed dials in a row since it began; throttled ones do not count.
+    /// Failed dials in a row since it began, and throttled ones, which are no attempts.
     pub(super) failures: u32,
+    pub(super) throttled: u32,
     pub(super) given_up: bool,
 }
 
@@ -35,14 +36,12 @@ impl Default for Drain {
 }
 
 impl Machine {
-    /// Wants at least `count` connections open. Says how many are.
-    pub(crate) fn warm(&mut self, id: WarmId, count: u32, now: Moment) -> u32 {
+    /// Wants at least `count` connections open.
+    pub(crate) fn warm(&mut self, id: WarmId, count: u32, now: Moment) {
         let now = self.advance(now);
-        let before = self.open();
         let wanted = count.min(self.limits.max);
-        self.warms.push(Warm { id, wanted, failures: 0, given_up: self.dialling.shut_until(now).is_some() });
+        self.warms.push(Warm { id, wanted, failures: 0, throttled: 0, given_up: self.dialling.shut_until(now).is_some() });
         self.settle(now);
-        before
     }
 
     /// Nobody waits for that `warm` any more.
@@ -108,6 +107,8 @@ impl Machine {
         let rest: Vec<_> = self.slots.all().filter(|(_, slot)| held(slot)).map(|(id, _)| id).collect();
         self.drain.killed = self.slots.count(Active);
         for id in rest {
+            // Dead when it comes home, and not for a reason of its own.
+            self.slots.doom(id, CloseReason::Drained);
             self.order(Order::Kill(id));
         }
     }

@@ -25,8 +25,8 @@ fn dials_at_once_start_at_one_and_double_with_each_success() {
             ask: Ticket(4) waits
             ask: Ticket(5) waits
             ask: Ticket(6) waits
-            connected 1: -> Lend(SlotId(1), Ticket(1)) -> Connect(SlotId(2), Ticket(2), attempt 1) -> Connect(SlotId(3), Ticket(2), attempt 1)
-            connected 2: -> Lend(SlotId(2), Ticket(2)) -> Connect(SlotId(4), Ticket(3), attempt 1) -> Connect(SlotId(5), Ticket(3), attempt 1) -> Connect(SlotId(6), Ticket(3), attempt 1)
+            connected 1: -> Lend(SlotId(1), Ticket(1)) -> Connect(SlotId(2), Ticket(2), attempt 1) -> Connect(SlotId(3), Ticket(3), attempt 1)
+            connected 2: -> Lend(SlotId(2), Ticket(2)) -> Connect(SlotId(4), Ticket(4), attempt 1) -> Connect(SlotId(5), Ticket(5), attempt 1) -> Connect(SlotId(6), Ticket(6), attempt 1)
         "#]],
     );
 }

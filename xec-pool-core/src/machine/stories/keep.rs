@@ -145,7 +145,7 @@ fn a_failed_check_is_paid_for_once_and_its_elders_are_checked_in_the_background(
             ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
             ask: Ticket(2) waits
             ask: Ticket(3) waits
-            connected 1: -> Lend(SlotId(1), Ticket(1)) -> Connect(SlotId(2), Ticket(2), attempt 1) -> Connect(SlotId(3), Ticket(2), attempt 1)
+            connected 1: -> Lend(SlotId(1), Ticket(1)) -> Connect(SlotId(2), Ticket(2), attempt 1) -> Connect(SlotId(3), Ticket(3), attempt 1)
             connected 2: -> Lend(SlotId(2), Ticket(2))
             connected 3: -> Lend(SlotId(3), Ticket(3))
             returned 1:

@@ -237,7 +237,7 @@ fn a_lower_maximum_closes_the_idle_now_and_the_lent_on_return() {
             ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
             ask: Ticket(2) waits
             ask: Ticket(3) waits
-            connected 1: -> Lend(SlotId(1), Ticket(1)) -> Connect(SlotId(2), Ticket(2), attempt 1) -> Connect(SlotId(3), Ticket(2), attempt 1)
+            connected 1: -> Lend(SlotId(1), Ticket(1)) -> Connect(SlotId(2), Ticket(2), attempt 1) -> Connect(SlotId(3), Ticket(3), attempt 1)
             connected 2: -> Lend(SlotId(2), Ticket(2))
             connected 3: -> Lend(SlotId(3), Ticket(3))
             returned 1:
@@ -291,7 +291,7 @@ fn suspended_nothing_is_lent_or_dialled_until_resumed() {
             ask: Ticket(2) waits
             ask: Ticket(3) waits
             after 9s:
-            resume: -> Validate(SlotId(1), Borrow) -> Connect(SlotId(2), Ticket(2), attempt 1)
+            resume: -> Validate(SlotId(1), Borrow) -> Connect(SlotId(2), Ticket(3), attempt 1)
         "#]],
     );
 }
