@@ -86,6 +86,9 @@ impl Transport for MockTransport {
         let step = self.world.called(Hook::Connect, Call::Connect { id: cx.id().get(), attempt: cx.attempt().get() });
         cx.phase("dial");
         let _dialling = self.world.dialling();
+        if step.dies_connecting() {
+            cx.lost_signal().lost("died while connecting, as the script says");
+        }
         self.world.carry_out(Hook::Connect, &step).await?;
         let serial = self.world.opened(&cx);
         let connection = MockConnection { world: Arc::clone(&self.world), serial, id: cx.id().get() };

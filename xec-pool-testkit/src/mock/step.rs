@@ -30,6 +30,7 @@ pub struct Step {
     delay: Duration,
     end: End,
     dies_after: Option<Duration>,
+    dies_connecting: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +43,7 @@ pub(super) enum End {
 
 impl Step {
     const fn ending(end: End) -> Self {
-        Self { gated: false, delay: Duration::ZERO, end, dies_after: None }
+        Self { gated: false, delay: Duration::ZERO, end, dies_after: None, dies_connecting: false }
     }
 
     /// Succeeds.
@@ -91,6 +92,14 @@ impl Step {
         self
     }
 
+    /// The connection says that it is lost ([`LostSignal`](xec_pool_core::LostSignal)) before the hook ends, as it may.
+    /// For [`Hook::Connect`] only.
+    #[must_use]
+    pub const fn die_connecting(mut self) -> Self {
+        self.dies_connecting = true;
+        self
+    }
+
     pub(super) fn is_gated(&self) -> bool {
         self.gated
     }
@@ -105,6 +114,10 @@ impl Step {
 
     pub(super) fn dies_after(&self) -> Option<Duration> {
         self.dies_after
+    }
+
+    pub(super) fn dies_connecting(&self) -> bool {
+        self.dies_connecting
     }
 
     /// For a hook that cannot wait: whether it fails.

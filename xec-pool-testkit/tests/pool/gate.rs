@@ -1,6 +1,9 @@
 //! A gate of the test's own: shut, busy, open again.
 
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use xec_pool_core::{AcquireError, Denied, DialRequest, Gate, GateLink, Pass, Pool, PoolEvent, Settlement};
 use xec_pool_testkit::mock::{Hook, MockTransport, Step};
@@ -122,4 +125,16 @@ async fn a_gate_speaks_through_the_pool_and_keeps_nothing_alive() {
     while events.next().await.is_some() {}
     assert!(link.is_gone());
     link.reopened();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_is_to_be_asked_again_at_once_is_not_asked_for_ever_on_one_stack() {
+    let (pool, _handle, doorman) = guarded();
+    doorman.says(Some(Denied::shut(Some(Duration::ZERO), None)));
+    let error = pool.acquire().await.expect_err("shut");
+    assert!(matches!(error, AcquireError::CircuitOpen { .. }), "{error}");
+    assert_eq!(*doorman.asked.lock().unwrap(), 1);
+    doorman.says(None);
+    tokio::time::advance(MS).await;
+    drop(pool.acquire().await.expect("open again"));
 }

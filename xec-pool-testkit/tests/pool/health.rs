@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use xec_pool_core::{Check, CloseReason, FailureKind, Pool, PoolConfig, PoolEvent};
+use xec_pool_core::{AcquireError, Check, CloseReason, DialError, FailureKind, Pool, PoolConfig, PoolEvent};
 use xec_pool_testkit::mock::{Hook, MockTransport, Step};
 
 use super::{MS, SECOND, at_most, world};
@@ -70,11 +70,40 @@ async fn a_connection_that_says_it_is_lost_is_replaced_at_once() {
 
 #[tokio::test(start_paused = true)]
 async fn a_connection_lost_while_connecting_is_a_failed_dial() {
-    let world = world(PoolConfig::builder().retry_attempts(0));
-    world.handle.script(Hook::Connect, [Step::ok().slow(50 * MS).die_after(Duration::ZERO)]);
-    drop(world.pool.acquire().await);
-    tokio::time::advance(60 * SECOND).await;
-    world.assert_whole().await;
+    // Once it is there all the same, once it never comes.
+    for (end, closed) in [(Step::ok(), 1), (Step::hang(), 0)] {
+        let world = world(PoolConfig::builder().retry_attempts(0).recreate_on_error(false));
+        world.handle.script(Hook::Connect, [end.die_connecting()]);
+        let error = world.pool.acquire().await.expect_err("the dial has failed");
+        let AcquireError::Connect { kind: FailureKind::Lost, cause, .. } = error else { panic!("{error}") };
+        assert!(matches!(*cause, DialError::Lost), "{cause}");
+        assert_eq!(world.handle.calls(Hook::Close), closed);
+        let stats = world.pool.stats();
+        assert_eq!((stats.created, stats.open(), stats.connecting), (0, 0, 0), "{stats}");
+        tokio::time::advance(60 * SECOND).await;
+        world.assert_whole().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_check_tells_its_cause() {
+    let told = [
+        (Step::fail(FailureKind::Lost), "failed as the script says (lost)"),
+        (Step::hang(), "the check did not end within 3s (validate_timeout)"),
+        (Step::panic(), "the check panicked"),
+    ];
+    for (failure, expected) in told {
+        let world = world(at_most(1));
+        drop(world.lease().await);
+        tokio::time::advance(SECOND).await;
+        world.handle.script(Hook::Validate, [failure]);
+        drop(world.lease().await);
+        let causes = world.recorder.events().into_iter().filter_map(|event| match event {
+            PoolEvent::Validated { passed: false, cause, .. } => Some(cause.expect("somebody said why").to_string()),
+            _ => None,
+        });
+        assert_eq!(causes.collect::<Vec<_>>(), [expected]);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Leases: what a holder may do, and what callers are told who get none.
 
-use xec_pool_core::{AcquireError, AcquireOptions, CloseReason, TimedOutStage};
+use xec_pool_core::{AcquireError, AcquireOptions, CloseReason, PoolEvent, TimedOutStage};
 
 use super::{MS, SECOND, at_most, world};
 
@@ -97,4 +97,29 @@ async fn a_lease_outlives_its_pool() {
     drop(lease);
     handle.called(xec_pool_testkit::mock::Hook::Close, 1).await;
     handle.assert_each_closed_once();
+}
+
+#[tokio::test(start_paused = true)]
+async fn try_acquire_finds_the_one_that_a_check_has_just_proven() {
+    let world = world(at_most(2).validate_interval(3 * SECOND));
+    let (first, second) = (world.lease().await, world.lease().await);
+    drop(first);
+    tokio::time::advance(2 * SECOND).await;
+    drop(second);
+    // The first is checked now; the second came home last, and was proven when it was opened.
+    let checked = |event: &PoolEvent| matches!(event, PoolEvent::Validated { id, .. } if id.get() == 1);
+    world.recorder.wait_for(checked).await;
+    assert_eq!(world.pool.try_acquire().expect("the first needs no check").id().get(), 1);
+    world.assert_whole().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_nobody_received_is_not_reused() {
+    let world = world(at_most(1));
+    let mut never_fetched = Box::pin(world.pool.acquire());
+    assert!(super::cut(never_fetched.as_mut(), 1).await.is_none());
+    world.recorder.wait_for(|event| matches!(event, PoolEvent::Created { .. })).await;
+    drop(never_fetched);
+    assert!(!world.lease().await.reused());
+    assert!(world.lease().await.reused());
 }

@@ -31,6 +31,10 @@ mod lending;
 
 mod runtime;
 
+mod strangers;
+
+mod turns;
+
 mod verbs;
 
 mod watching;

@@ -1,9 +1,13 @@
 //! Where there is no runtime, or one that goes away.
 
-use std::time::Duration;
+use std::{
+    future::Future as _,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
 
 use tokio::runtime::{Builder, Runtime};
-use xec_pool_core::{AcquireError, AcquireOptions, Pool, PoolConfig};
+use xec_pool_core::{AcquireError, AcquireOptions, FailureKind, Pool, PoolConfig};
 use xec_pool_testkit::mock::{Hook, MockTransport, Step};
 
 use super::SECOND;
@@ -84,4 +88,59 @@ fn who_waits_on_a_living_runtime_is_told_in_time_after_the_housekeepers_runtime_
     let error = told.expect("told in time").expect("no panic").expect_err("all are held");
     assert!(error.is_timeout(), "{error}");
     drop(held);
+}
+
+#[test]
+fn a_drain_ends_in_time_after_the_housekeepers_runtime_went() {
+    let (transport, handle) = MockTransport::new();
+    let pool = Pool::builder(transport).config(config()).build().expect("valid");
+    let (first, second) = (runtime(), runtime());
+    let held = first.block_on(async { pool.acquire().await.expect("connects") });
+    let draining = second.spawn({
+        let pool = pool.clone();
+        async move { pool.drain(Duration::from_millis(200)).await }
+    });
+    let mut events = pool.subscribe();
+    while second.block_on(async { pool.acquire().await }).is_ok() {}
+    drop(first);
+    let report = second.block_on(async { tokio::time::timeout(10 * SECOND, draining).await });
+    assert_eq!(report.expect("told in time").expect("no panic").killed, 1);
+    drop((held, pool));
+    second.block_on(async { while events.next().await.is_some() {} });
+    handle.assert_none_left();
+}
+
+#[test]
+fn a_warm_goes_on_after_the_housekeepers_runtime_went() {
+    let (transport, handle) = MockTransport::new();
+    let config = PoolConfig::builder().retry_delay(Duration::from_millis(200)).build().expect("valid");
+    let pool = Pool::builder(transport).config(config).build().expect("valid");
+    let (first, second) = (runtime(), runtime());
+    drop(first.block_on(async { pool.acquire().await.expect("connects") }));
+    handle.script(Hook::Connect, [Step::fail(FailureKind::Unreachable)]);
+    let warming = second.spawn({
+        let pool = pool.clone();
+        async move { pool.warm(2).await }
+    });
+    second.block_on(handle.called(Hook::Connect, 2));
+    drop(first);
+    let report = second.block_on(async { tokio::time::timeout(10 * SECOND, warming).await });
+    assert_eq!(report.expect("it ends").expect("no panic").open, 2);
+}
+
+#[test]
+fn who_would_wait_without_a_runtime_is_told_so_at_once() {
+    let (transport, _handle) = MockTransport::new();
+    let pool = Pool::builder(transport).config(config()).build().expect("valid");
+    let mut acquire = std::pin::pin!(pool.acquire());
+    let polled = acquire.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    let Poll::Ready(Err(error)) = polled else { panic!("nobody would ever wake it: {polled:?}") };
+    assert!(matches!(error, AcquireError::NoRuntime { .. }), "{error}");
+    assert_eq!((pool.stats().rejected, pool.stats().waiting), (1, 0));
+
+    // Nor is one without timers of any use.
+    let timeless = Builder::new_current_thread().build().expect("starts");
+    let error = timeless.block_on(async { pool.acquire().await.expect_err("nobody keeps house") });
+    assert!(matches!(error, AcquireError::NoRuntime { .. }), "{error}");
+    drop(runtime().block_on(async { pool.acquire().await.expect("this one will do") }));
 }

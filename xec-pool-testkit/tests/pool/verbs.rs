@@ -1,6 +1,6 @@
 //! Warm, drain, close, new limits, suspend and resume.
 
-use xec_pool_core::{AcquireError, CloseReason, ConfigError, DrainReport, FailureKind, Phase};
+use xec_pool_core::{AcquireError, CloseReason, ConfigError, DrainReport, FailureKind, Phase, PoolEvent};
 use xec_pool_testkit::mock::{Hook, Step};
 
 use super::{MS, SECOND, at_most, world};
@@ -119,4 +119,57 @@ async fn suspended_nobody_is_served_until_resumed() {
     drop(lease.expect("resumed in time"));
     assert_eq!(start.elapsed(), 100 * MS);
     world.assert_whole().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_drain_kills_is_destroyed_by_the_drain() {
+    let world = world(at_most(2).validate_on_return(true));
+    let (held, checked) = (world.lease().await, world.lease().await);
+    world.handle.script(Hook::Validate, [Step::hang()]);
+    drop(checked);
+    world.handle.called(Hook::Validate, 1).await;
+    assert_eq!(world.pool.close().await.killed, 1);
+    // It is dead now, and that is no failure of its own.
+    drop(held);
+    world.handle.called(Hook::Close, 2).await;
+    world.pool.close().await;
+    assert_eq!(world.pool.stats().destroyed.by(CloseReason::Drained), 2, "{:?}", world.pool.stats().destroyed);
+    world.recorder.assert_adds_up(&world.pool.stats());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_asks_a_closed_pool_is_told_and_counted() {
+    let world = world(at_most(1));
+    world.pool.close().await;
+    assert!(matches!(world.pool.try_acquire(), Err(AcquireError::Closed { .. })));
+    assert!(matches!(world.pool.acquire().await, Err(AcquireError::Closed { .. })));
+    assert_eq!(world.pool.stats().rejected, 2);
+    world.recorder.assert_adds_up(&world.pool.stats());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warm_does_not_count_what_is_closing_as_open() {
+    let world = world(at_most(2).recreate_on_error(false));
+    world.handle.script(Hook::Close, [Step::hang()]);
+    world.lease().await.discard("spoilt");
+    assert_eq!(world.pool.stats().closing, 1);
+    let report = world.pool.warm(1).await;
+    assert_eq!((report.already_open, report.opened, report.open), (0, 1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_warm_makes_its_own_attempts_whatever_failed_before_it() {
+    let world = world(at_most(2).min_connections(1).retry_attempts(2));
+    world.handle.always(Hook::Connect, Step::fail(FailureKind::Unreachable));
+    world.handle.called(Hook::Connect, 20).await;
+    let before = world.handle.calls(Hook::Connect);
+    let report = world.pool.warm(2).await;
+    assert_eq!((report.failures.len(), world.handle.calls(Hook::Connect) - before), (3, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn limits_that_are_unwise_are_warned_of_as_at_the_start() {
+    let world = world(at_most(1));
+    world.pool.set_limits(0, 1_000).expect("allowed");
+    assert_eq!(world.recorder.count(|event| matches!(event, PoolEvent::Warning { .. })), 1);
 }
