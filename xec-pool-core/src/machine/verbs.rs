@@ -40,7 +40,13 @@ impl Machine {
     pub(crate) fn warm(&mut self, id: WarmId, count: u32, now: Moment) {
         let now = self.advance(now);
         let wanted = count.min(self.limits.max);
-        self.warms.push(Warm { id, wanted, failures: 0, throttled: 0, given_up: self.dialling.shut_until(now).is_some() });
+        self.warms.push(Warm {
+            id,
+            wanted,
+            failures: 0,
+            throttled: 0,
+            given_up: self.dialling.shut_until(now).is_some(),
+        });
         self.settle(now);
     }
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use xec_pool_core::{FailureKind, PoolConfig};
-use xec_pool_testkit::mock::{Hook, Step};
+use xec_pool_core::{CloseReason, FailureKind, Lease, PoolConfig};
+use xec_pool_testkit::mock::{Hook, MockTransport, Step};
 
-use super::{MS, World, at_most, cut, world};
+use super::{MS, SECOND, World, at_most, cut, world};
 
 /// Dials and checks take 4 ms each, so the moments are before, at, between and after all that happens.
 const MOMENTS: [Duration; 8] = [
@@ -126,23 +126,82 @@ async fn a_warm_cut_at_any_moment_lowers_what_is_wanted_and_keeps_the_dials() {
     }
 }
 
+/// What there is when a drain begins.
+#[derive(Clone, Copy, Debug)]
+enum Shape {
+    Nothing,
+    LentAndIdle,
+    Dialling,
+    Checking,
+}
+
+impl Shape {
+    const ALL: [Self; 4] = [Self::Nothing, Self::LentAndIdle, Self::Dialling, Self::Checking];
+
+    async fn build(self) -> (World, Option<Lease<MockTransport>>) {
+        let world = slow();
+        world.handle.always(Hook::Close, Step::ok().slow(4 * MS));
+        let held = match self {
+            Self::Nothing => None,
+            Self::LentAndIdle => {
+                let held = world.lease().await;
+                drop(world.lease().await);
+                Some(held)
+            }
+            Self::Dialling => {
+                drop(cut(world.pool.acquire(), 1).await);
+                None
+            }
+            Self::Checking => {
+                let held = world.lease().await;
+                let _ended = cut(world.lease().await.release(), 1).await;
+                Some(held)
+            }
+        };
+        (world, held)
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_drain_cut_at_any_moment_goes_on() {
-    for moment in MOMENTS {
-        for polls in 1..4 {
-            let world = slow();
-            world.handle.always(Hook::Close, Step::ok().slow(4 * MS));
-            let held = world.lease().await;
-            drop(world.lease().await);
+    for shape in Shape::ALL {
+        for (moment, polls) in MOMENTS.into_iter().flat_map(|moment| (1..4).map(move |polls| (moment, polls))) {
+            let (world, held) = shape.build().await;
             drop(timeout(moment, cut(world.pool.drain(400 * MS), polls)).await);
             assert!(world.pool.acquire().await.is_err(), "no new callers, whatever became of the future");
             drop(held);
             let report = world.pool.drain(400 * MS).await;
-            assert_eq!((report.killed, report.still_held), (0, 0));
-            world.handle.assert_each_closed_once();
-            world.handle.assert_none_left();
+            assert_eq!((report.killed, report.still_held), (0, 0), "{shape:?}");
+            assert_ended(&world);
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_drain_cut_at_any_moment_still_kills_at_its_end() {
+    for shape in Shape::ALL {
+        for moment in MOMENTS {
+            let (world, held) = shape.build().await;
+            drop(timeout(moment, cut(world.pool.drain(6 * MS), 1)).await);
+            let lent = u32::from(held.is_some());
+            let report = world.pool.drain(SECOND).await;
+            assert_eq!((report.killed, report.still_held), (lent, lent), "{shape:?} at {moment:?}");
+            let mut events = world.pool.subscribe();
+            drop(held);
+            while world.pool.stats().open() > 0 {
+                events.next().await.expect("the pool is here");
+            }
+            assert_eq!(world.pool.stats().destroyed.by(CloseReason::Broken), 0, "it did not break, it was killed");
+            assert_ended(&world);
+        }
+    }
+}
+
+/// Nothing is left, and all that happened was told.
+fn assert_ended(world: &World) {
+    world.handle.assert_none_left();
+    world.recorder.assert_legal_paths();
+    world.recorder.assert_adds_up(&world.pool.stats());
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::runtime::{Builder, Runtime};
-use xec_pool_core::{AcquireError, AcquireOptions, FailureKind, Pool, PoolConfig};
+use xec_pool_core::{AcquireError, AcquireOptions, FailureKind, Pool, PoolConfig, PoolEvent};
 use xec_pool_testkit::mock::{Hook, MockTransport, Step};
 
 use super::SECOND;
@@ -118,11 +118,12 @@ fn a_warm_goes_on_after_the_housekeepers_runtime_went() {
     let (first, second) = (runtime(), runtime());
     drop(first.block_on(async { pool.acquire().await.expect("connects") }));
     handle.script(Hook::Connect, [Step::fail(FailureKind::Unreachable)]);
+    let mut events = pool.subscribe();
     let warming = second.spawn({
         let pool = pool.clone();
         async move { pool.warm(2).await }
     });
-    second.block_on(handle.called(Hook::Connect, 2));
+    second.block_on(async { while !matches!(events.next().await, Some(PoolEvent::RetryScheduled { .. })) {} });
     drop(first);
     let report = second.block_on(async { tokio::time::timeout(10 * SECOND, warming).await });
     assert_eq!(report.expect("it ends").expect("no panic").open, 2);

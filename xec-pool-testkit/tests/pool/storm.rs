@@ -1,4 +1,4 @@
-//! A short storm: 64 tasks on 4 threads; cancels, deaths, evictions, throws, resizes, and a drain at the end.
+//! Short storms: tasks on 4 threads; cancels, deaths, evictions, throws, resizes, drains at the end and in the middle.
 
 use std::{
     sync::{
@@ -9,7 +9,10 @@ use std::{
 };
 
 use xec_pool_core::{Pool, PoolConfig};
-use xec_pool_testkit::mock::{Hook, MockHandle, MockTransport, Step};
+use xec_pool_testkit::{
+    Recorder,
+    mock::{Hook, MockHandle, MockTransport, Step},
+};
 
 const TASKS: u64 = 64;
 const MAX: u32 = 8;
@@ -103,6 +106,50 @@ fn after_a_storm_nothing_is_missing_and_it_was_never_over_the_maximum() {
         assert_eq!(stats.acquired, stats.released);
         handle.assert_each_closed_once();
         handle.assert_none_left();
+        // 2 s on an idle machine; the bound is for one that is not.
         assert!(start.elapsed() < Duration::from_secs(20), "a storm is short, also on a busy machine");
     });
+}
+
+/// So few turns that no event is missed, and many pools, each drained while its crew is at work.
+#[test]
+fn a_pool_drained_in_the_middle_of_a_storm_tells_all_that_happened() {
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("starts");
+    for round in 0..24 {
+        threads.block_on(async {
+            let ((transport, handle), recorder) = (MockTransport::new(), Recorder::new());
+            let config = PoolConfig::builder().max_connections(MAX).validate_on_return(round % 2 == 0);
+            let config = config.validate_bypass(Duration::ZERO).queue_capacity(1_000).build().expect("valid");
+            let builder = Pool::builder(transport).config(config).observer(recorder.clone());
+            let pool = builder.build().expect("nothing unclaimed");
+            let (over, got) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+            let mut crew = tokio::task::JoinSet::new();
+            for seed in 0..16 {
+                crew.spawn(sailor(
+                    pool.clone(),
+                    handle.clone(),
+                    seed + 100 * round,
+                    Arc::clone(&over),
+                    Arc::clone(&got),
+                ));
+            }
+            while got.load(Ordering::Relaxed) < 40 * round {
+                tokio::task::yield_now().await;
+            }
+            let report = pool.drain(Duration::from_millis(round % 3)).await;
+            over.store(true, Ordering::Relaxed);
+            crew.join_all().await;
+            pool.drain(Duration::from_secs(5)).await;
+            let stats = pool.stats();
+            assert_eq!((stats.leases, stats.waiting, stats.connecting), (0, 0, 0), "{report:?}: {stats}");
+            handle.until_live(0).await;
+            assert!(handle.most_live() <= MAX as usize, "over the maximum: {}", handle.most_live());
+            while pool.stats().open() > 0 {
+                tokio::task::yield_now().await;
+            }
+            recorder.assert_legal_paths();
+            recorder.assert_adds_up(&pool.stats());
+            handle.assert_none_left();
+        });
+    }
 }

@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use xec_pool_core::{Interest, Observer, Pool, PoolConfig, PoolEvent, WeakPool};
+use xec_pool_core::{Interest, Observation, Observer, Outcome, Pool, PoolConfig, PoolEvent, Start, WeakPool};
 use xec_pool_testkit::mock::{Hook, MockTransport, Step};
 
 use super::{SECOND, at_most, world};
@@ -106,4 +106,54 @@ async fn a_slow_subscriber_slows_nobody_and_learns_what_it_missed() {
     assert!(count > 1_000, "{count}");
     drop(world);
     while events.next().await.is_some() {}
+}
+
+/// Wants to know of leases, and of nothing else.
+#[derive(Default)]
+struct LeaseWatcher(Arc<Mutex<Vec<&'static str>>>);
+
+struct Watched(Arc<Mutex<Vec<&'static str>>>);
+
+impl Observation for Watched {
+    fn phase(&self, _: &str) {}
+
+    fn end(&self, _: &Outcome<'_>) {
+        self.0.lock().unwrap().push("ended");
+    }
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
+    }
+}
+
+impl Observer for LeaseWatcher {
+    fn interest(&self) -> Interest {
+        Interest::SPANS
+    }
+
+    fn begin(&self, start: &Start<'_>, _: Option<&dyn Observation>) -> Option<Arc<dyn Observation>> {
+        let Start::Lease { .. } = start else { return None };
+        self.0.lock().unwrap().push("lent");
+        Some(Arc::new(Watched(Arc::clone(&self.0))))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn leases_are_watched_also_by_those_who_watch_nothing_else() {
+    let (watcher, (transport, _handle)) = (LeaseWatcher::default(), MockTransport::new());
+    let told = Arc::clone(&watcher.0);
+    let pool = Pool::builder(transport).observer(watcher).build().expect("valid");
+    drop(pool.acquire().await.expect("connects"));
+    drop(pool.try_acquire().expect("idle"));
+    assert_eq!(*told.lock().unwrap(), ["lent", "ended", "lent", "ended"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_callers_observation_ends_when_it_leaves_not_when_its_dial_does() {
+    let world = world(at_most(1));
+    world.handle.always(Hook::Connect, Step::hang());
+    drop(tokio::time::timeout(SECOND, world.pool.acquire()).await);
+    let tree = world.recorder.tree();
+    assert!(tree.starts_with("acquire: cancelled"), "{tree}");
+    assert_eq!(world.pool.stats().connecting, 1, "and the dial goes on");
 }
