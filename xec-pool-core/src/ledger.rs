@@ -8,7 +8,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::Waker,
     time::Duration,
 };
 
@@ -23,7 +22,7 @@ use crate::{
     clock::Clock,
     events::Subscriber,
     flow::{caught, posts::Posts, warm::Warming, watch::Outbox},
-    machine::{Machine, facts::Order, moment::Moment, slot::SlotId},
+    machine::{Machine, moment::Moment, slot::SlotId},
     name::Name,
     shelf::Shelf,
 };
@@ -46,7 +45,8 @@ pub(crate) struct Ledger<T: Transport> {
     pub(crate) alarm_bell: Arc<Notify>,
     /// Rings for those who wait for a drain or a `warm`: it is done, or nobody keeps house any more.
     pub(crate) look_again: Notify,
-    state: Mutex<State<T>>,
+    /// Apart from all else: what every call writes and what every call only reads shall not share a cache line.
+    state: Box<Mutex<State<T>>>,
 }
 
 /// The durations that the flow applies itself.
@@ -121,7 +121,7 @@ impl<T: Transport> Ledger<T> {
         state.machine.notes.states = interest.contains(Interest::STATES);
         let listening = AtomicBool::new(state.machine.notes.events || state.machine.notes.states);
         let (alarm_bell, look_again) = (Arc::default(), Notify::new());
-        let state = Mutex::new(state);
+        let state = Box::new(Mutex::new(state));
         Self {
             transport,
             gate,
@@ -159,11 +159,6 @@ impl<T: Transport> Ledger<T> {
         if state.is_settled() {
             return result;
         }
-        if let Some(waker) = state.hand_over() {
-            drop(state);
-            waker.wake();
-            return result;
-        }
         let deeds = self.carry_out(&mut state);
         drop(state);
         self.perform(deeds);
@@ -175,26 +170,8 @@ impl<T: Transport> State<T> {
     /// Nothing is ordered, noted or due: the short way ends here.
     #[inline]
     fn is_settled(&self) -> bool {
-        self.machine.orders.is_empty() && self.is_quiet()
-    }
-
-    /// Nothing is noted or due.
-    #[inline]
-    fn is_quiet(&self) -> bool {
-        !self.machine.wake_keeper && self.machine.notes.list.is_empty() && self.outbox.is_empty()
-    }
-
-    /// What nearly always follows a return that somebody waits for, carried out by itself: one connection is lent.
-    #[inline]
-    fn hand_over(&mut self) -> Option<Waker> {
-        let &[Order::Lend { ticket, loan }] = self.machine.orders.as_slices().0 else { return None };
-        if self.machine.orders.len() > 1 || !self.is_quiet() {
-            return None;
-        }
-        self.machine.orders.clear();
-        let waker = self.lend(ticket, loan);
-        debug_assert!(self.agrees(), "machine, shelf and waiting map disagree");
-        waker
+        let machine = &self.machine;
+        machine.orders.is_empty() && !machine.wake_keeper && machine.notes.list.is_empty() && self.outbox.is_empty()
     }
 
     /// At rest: machine = shelf = waiting map.

@@ -15,7 +15,7 @@ use crate::{
     AcquireError, Interest, Lease, Observation, Start, TimedOut, Transport,
     flow::{
         caught,
-        posts::{Answer, Post, PostId},
+        posts::{Answer, Left, Post},
     },
     ledger::{Ledger, State},
     machine::{
@@ -99,7 +99,7 @@ pub struct Acquire<'a, T: Transport> {
     /// As the machine set it when this began to wait.
     deadline: Option<Moment>,
     /// Set while it waits.
-    waits: Option<(Ticket, PostId)>,
+    waits: Option<(Ticket, Arc<Post<T>>)>,
     observation: Option<Arc<dyn Observation>>,
 }
 
@@ -142,21 +142,14 @@ impl<'a, T: Transport> Acquire<'a, T> {
 
     /// Looks whether it was answered; else leaves the new waker.
     #[inline]
-    fn look(&mut self, post: PostId, waker: &Waker) -> Look<T> {
-        let mut state = self.ledger.lock();
-        let found = state.posts.fetch(post, waker);
-        let kept = state.keeper_runs;
-        drop(state);
-        match found {
-            Ok(answer) => {
+    fn look(&mut self, waker: &Waker) -> Look<T> {
+        let (_, post) = self.waits.as_ref().expect("only who waits looks");
+        match post.fetch(waker) {
+            Some(answer) => {
                 self.waits = None;
                 Look::Answered(answer)
             }
-            // Not under the lock: the last of a task's wakers may take the task with it.
-            Err(old) => {
-                drop(old);
-                Look::Nothing { kept }
-            }
+            None => Look::Nothing { kept: self.ledger.lock().keeper_runs },
         }
     }
 
@@ -165,7 +158,7 @@ impl<'a, T: Transport> Acquire<'a, T> {
     #[cold]
     fn is_kept(&self) -> bool {
         let kept = self.ledger.wake_keeper();
-        if let Some((ticket, _)) = self.waits.filter(|_| !kept) {
+        if let (false, &Some((ticket, _))) = (kept, &self.waits) {
             self.ledger.act(|state, now| state.machine.turn_out(ticket, now));
         }
         kept
@@ -194,10 +187,7 @@ impl<T: Transport> Future for Acquire<'_, T> {
         }
         let mut again = None;
         loop {
-            let look = match this.waits {
-                Some((_, post)) => this.look(post, cx.waker()),
-                None => this.ask(again, cx.waker()),
-            };
+            let look = if this.waits.is_some() { this.look(cx.waker()) } else { this.ask(again, cx.waker()) };
             let answer = match look {
                 Look::Answered(answer) => answer,
                 Look::Nothing { kept } if kept || this.is_kept() => return Poll::Pending,
@@ -229,19 +219,19 @@ impl<T: Transport> Drop for Acquire<'_, T> {
                 error: "cancelled",
                 waited: now.since(began.unwrap_or(now)).duration(),
             });
-            match state.posts.abandon(post) {
-                waits @ Post::Waits { .. } => {
+            match post.abandon() {
+                waits @ Left::Waits { .. } => {
                     state.machine.take(Fact::GaveUp(ticket), now);
                     Some(waits)
                 }
-                Post::Answered(Ok((loan, connection))) => {
+                Left::Answered(Ok((loan, connection))) => {
                     state.shelf.put(loan.slot, connection);
                     let (slot, waited, reused) = (loan.slot, loan.waited, loan.reused.is_yes());
                     let fact = Fact::Unclaimed { slot, broken: false, waited, reused };
                     state.machine.take(fact, now);
                     None
                 }
-                left @ (Post::Answered(Err(_)) | Post::Vacant) => Some(left),
+                left @ (Left::Answered(Err(_)) | Left::Nothing) => Some(left),
             }
         });
         // The observation is dropped without an end: cancelled.
@@ -250,7 +240,10 @@ impl<T: Transport> Drop for Acquire<'_, T> {
 
 impl<T: Transport> fmt::Debug for Acquire<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acquire").field("pool", &self.ledger.name).field("waits", &self.waits).finish_non_exhaustive()
+        f.debug_struct("Acquire")
+            .field("pool", &self.ledger.name)
+            .field("waits", &self.waits.as_ref().map(|(ticket, _)| ticket))
+            .finish_non_exhaustive()
     }
 }
 

@@ -97,16 +97,23 @@ impl<T: Transport> Ledger<T> {
     }
 
     /// A lease comes home.
+    #[inline]
     pub(crate) fn take_back(self: &Arc<Self>, slot: SlotId, connection: Arc<T::Connection>, discarded: bool) {
         let fate = match discarded {
             true => Fate::Discarded,
             false if self.is_broken(slot, &connection) => Fate::Broken,
             false => Fate::Fine,
         };
-        self.act(|state, now| {
+        let next = self.act(|state, now| {
+            let next = if fate == Fate::Fine { state.machine.hand_on(slot, now) } else { None };
+            if let Some((ticket, loan)) = next {
+                return state.posts.answer(ticket, Ok((loan, connection)));
+            }
             state.shelf.put(slot, connection);
             state.machine.take(Fact::Returned { slot, fate }, now);
+            None
         });
+        next.into_iter().for_each(Waker::wake);
     }
 
     /// A lease's holder keeps the connection.

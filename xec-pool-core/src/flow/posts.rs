@@ -1,8 +1,12 @@
 //! The waiting map: what each who waits left behind, and the answer until it is fetched.
 //!
-//! A post outlives its ticket: the machine forgets a caller when it answers, the caller fetches the answer later.
+//! A post outlives its ticket: the machine forgets a caller when it answers, the caller fetches the answer later. It
+//! has a lock of its own, so that fetching keeps nobody else from the pool's.
 
-use std::{sync::Arc, task::Waker};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Waker,
+};
 
 use crate::{
     AcquireError, Observation, Transport,
@@ -13,100 +17,112 @@ use crate::{
 pub(crate) type Answer<T> =
     Result<(Loan, Arc<<T as Transport>::Connection>), Box<AcquireError<<T as Transport>::Error>>>;
 
-/// One caller's post.
-pub(crate) enum Post<T: Transport> {
-    Vacant,
-    Waits { waker: Waker, observation: Option<Arc<dyn Observation>> },
+/// One caller's post. Lock order: the pool's lock, then this.
+pub(crate) struct Post<T: Transport>(Mutex<Left<T>>);
+
+/// What lies there.
+pub(crate) enum Left<T: Transport> {
+    /// Nobody waits here, or the answer was fetched.
+    Nothing,
+    Waits {
+        waker: Waker,
+        observation: Option<Arc<dyn Observation>>,
+    },
     Answered(Answer<T>),
 }
 
-/// Which post is whose.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct PostId(u32);
+impl<T: Transport> Post<T> {
+    fn lock(&self) -> MutexGuard<'_, Left<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
-/// All posts.
-pub(crate) struct Posts<T: Transport> {
-    slab: Vec<Post<T>>,
-    vacant: Vec<u32>,
-    /// By the index of a ticket that still waits.
-    by_ticket: Vec<u32>,
+    /// Without the pool's lock: the answer, if there is one; else the new waker is left.
+    #[inline]
+    pub(super) fn fetch(&self, waker: &Waker) -> Option<Answer<T>> {
+        let mut left = self.lock();
+        match &mut *left {
+            Left::Waits { waker: old, .. } if old.will_wake(waker) => None,
+            Left::Waits { waker: old, .. } => {
+                let old = std::mem::replace(old, waker.clone());
+                // Not under the lock: the last of a task's wakers may take the task with it.
+                drop(left);
+                drop(old);
+                None
+            }
+            Left::Nothing | Left::Answered(_) => match std::mem::replace(&mut *left, Left::Nothing) {
+                Left::Answered(answer) => Some(answer),
+                Left::Nothing | Left::Waits { .. } => None,
+            },
+        }
+    }
+
+    /// Under the pool's lock: its caller goes, with whatever is there.
+    pub(super) fn abandon(&self) -> Left<T> {
+        std::mem::replace(&mut *self.lock(), Left::Nothing)
+    }
 }
+
+/// All posts, by the index of their tickets.
+pub(crate) struct Posts<T: Transport>(Vec<Arc<Post<T>>>);
 
 impl<T: Transport> Default for Posts<T> {
     fn default() -> Self {
-        Self { slab: Vec::new(), vacant: Vec::new(), by_ticket: Vec::new() }
+        Self(Vec::new())
     }
 }
 
 impl<T: Transport> Posts<T> {
     /// A caller begins to wait.
-    pub(super) fn leave(&mut self, ticket: Ticket, waker: Waker, observation: Option<Arc<dyn Observation>>) -> PostId {
-        let post = Post::Waits { waker, observation };
-        let index = if let Some(index) = self.vacant.pop() {
-            self.slab[index as usize] = post;
-            index
-        } else {
-            self.slab.push(post);
-            u32::try_from(self.slab.len() - 1).expect("fewer than 2^32 callers wait")
-        };
+    pub(super) fn leave(
+        &mut self,
+        ticket: Ticket,
+        waker: Waker,
+        observation: Option<Arc<dyn Observation>>,
+    ) -> Arc<Post<T>> {
+        let left = Left::Waits { waker, observation };
         let at = ticket.index as usize;
-        if at >= self.by_ticket.len() {
-            self.by_ticket.resize(at + 1, u32::MAX);
+        let Some(post) = self.0.get_mut(at) else {
+            debug_assert_eq!(at, self.0.len(), "the queue grows by one");
+            let post = Arc::new(Post(Mutex::new(left)));
+            self.0.push(Arc::clone(&post));
+            return post;
+        };
+        match Arc::get_mut(post) {
+            Some(Post(vacant)) => *vacant.get_mut().unwrap_or_else(PoisonError::into_inner) = left,
+            // Whoever had this ticket before was answered, and still has to fetch that.
+            None => *post = Arc::new(Post(Mutex::new(left))),
         }
-        self.by_ticket[at] = index;
-        PostId(index)
+        Arc::clone(post)
     }
 
     /// Answers one who waits; the waker is for after the lock.
     pub(super) fn answer(&mut self, ticket: Ticket, answer: Answer<T>) -> Option<Waker> {
-        let index = self.by_ticket[ticket.index as usize] as usize;
-        match std::mem::replace(&mut self.slab[index], Post::Answered(answer)) {
-            Post::Waits { waker, .. } => Some(waker),
-            Post::Vacant | Post::Answered(_) => {
+        match std::mem::replace(&mut *self.0[ticket.index as usize].lock(), Left::Answered(answer)) {
+            Left::Waits { waker, .. } => Some(waker),
+            Left::Nothing | Left::Answered(_) => {
                 debug_assert!(false, "{ticket:?} is answered, but nobody waits");
                 None
             }
         }
     }
 
-    /// The answer, if there is one; else the new waker is left, and the old one comes back if it was another.
-    #[inline]
-    pub(super) fn fetch(&mut self, id: PostId, waker: &Waker) -> Result<Answer<T>, Option<Waker>> {
-        if let Post::Waits { waker: old, .. } = &mut self.slab[id.0 as usize] {
-            let other = !old.will_wake(waker);
-            return Err(other.then(|| std::mem::replace(old, waker.clone())));
-        }
-        match self.abandon(id) {
-            Post::Answered(answer) => Ok(answer),
-            Post::Vacant | Post::Waits { .. } => Err(None),
-        }
-    }
-
-    /// The caller goes, with whatever is there.
-    #[inline]
-    pub(super) fn abandon(&mut self, id: PostId) -> Post<T> {
-        self.vacant.push(id.0);
-        std::mem::replace(&mut self.slab[id.0 as usize], Post::Vacant)
-    }
-
     pub(super) fn observation_of(&self, ticket: Ticket) -> Option<Arc<dyn Observation>> {
-        let index = *self.by_ticket.get(ticket.index as usize)?;
-        match self.slab.get(index as usize)? {
-            Post::Waits { observation, .. } => observation.clone(),
-            Post::Vacant | Post::Answered(_) => None,
+        match &*self.0.get(ticket.index as usize)?.lock() {
+            Left::Waits { observation, .. } => observation.clone(),
+            Left::Nothing | Left::Answered(_) => None,
         }
     }
 
     /// Everybody who waits.
     pub(super) fn wakers(&self) -> Vec<Waker> {
-        let waker = |post: &Post<T>| match post {
-            Post::Waits { waker, .. } => Some(waker.clone()),
-            Post::Vacant | Post::Answered(_) => None,
+        let waker = |post: &Arc<Post<T>>| match &*post.lock() {
+            Left::Waits { waker, .. } => Some(waker.clone()),
+            Left::Nothing | Left::Answered(_) => None,
         };
-        self.slab.iter().filter_map(waker).collect()
+        self.0.iter().filter_map(waker).collect()
     }
 
     pub(crate) fn waiting(&self) -> usize {
-        self.slab.iter().filter(|post| matches!(post, Post::Waits { .. })).count()
+        self.0.iter().filter(|post| matches!(*post.lock(), Left::Waits { .. })).count()
     }
 }

@@ -133,10 +133,10 @@ impl<T: Transport> Ledger<T> {
             if !mine && state.outbox.delivering {
                 return;
             }
-            let over = delivered >= MOST_AT_ONCE;
-            if state.outbox.waiting.is_empty() || over {
+            let left = !state.outbox.waiting.is_empty();
+            // Where nobody keeps house, nobody else would go on.
+            if !left || (delivered >= MOST_AT_ONCE && state.keeper_runs) {
                 state.outbox.delivering = false;
-                let left = !state.outbox.waiting.is_empty() && state.keeper_runs;
                 drop(state);
                 if left {
                     self.alarm_bell.notify_one();

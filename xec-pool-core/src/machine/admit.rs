@@ -30,17 +30,22 @@ impl Machine {
 
     /// The long way: it waits, or is turned away.
     fn admit(&mut self, ask: Ask, now: Moment) -> Result<Ticket, Refusal> {
-        if let Some(refusal) = self.turn_away(ask) {
+        let own = self.may_have_its_own() || ask.again.is_some();
+        if let Some(refusal) = self.turn_away(own) {
             self.tally.refused(&refusal);
             if let Refusal::QueueFull { waiting } = refusal {
                 self.notes.event(Note::QueueFull { waiting });
             }
             return Err(refusal);
         }
-        let ticket = self.enqueue(ask, now);
-        self.dialling.admit_newcomer(self.queue.len(), self.limits.retry_delay, now);
-        self.settle(now);
-        self.dialling.newcomer_done();
+        let ticket = self.enqueue(ask, own, now);
+        if self.queue.len() == 1 {
+            self.dialling.admit_newcomer(self.limits.retry_delay, now);
+            self.settle(now);
+            self.dialling.newcomer_done();
+        } else {
+            self.settle(now);
+        }
         invariants::check(self);
         Ok(ticket)
     }
@@ -88,6 +93,12 @@ impl Machine {
     #[inline]
     pub(super) fn lend(&mut self, id: SlotId, waited: Span, now: Moment) -> Loan {
         self.step(id, Some(ConnectionState::Active));
+        self.lease_out(id, waited, now)
+    }
+
+    /// The lease of one that is active now.
+    #[inline]
+    pub(super) fn lease_out(&mut self, id: SlotId, waited: Span, now: Moment) -> Loan {
         self.leases += 1;
         let lease = LeaseId(self.leases);
         let slot = self.slots.at(id);
@@ -100,12 +111,11 @@ impl Machine {
     }
 
     /// Gives a connection to whoever is next. It must not be on the idle list any more.
-    pub(super) fn lend_to_next(&mut self, id: SlotId, now: Moment) -> bool {
-        let Some(ticket) = self.queue.next(self.limits.newest_first) else { return false };
-        let waiter = self.queue.leave(ticket).expect("who is next still waits");
-        let loan = self.lend(id, now.since(waiter.asked_at), now);
-        self.order(Order::Lend { ticket, loan });
-        true
+    pub(super) fn lend_to_next(&mut self, id: SlotId, now: Moment) {
+        if let Some((ticket, asked_at)) = self.queue.take_next(self.limits.newest_first) {
+            let loan = self.lend(id, now.since(asked_at), now);
+            self.order(Order::Lend { ticket, loan });
+        }
     }
 
     fn refusal_by_phase(&self) -> Option<Refusal> {
@@ -116,17 +126,19 @@ impl Machine {
         }
     }
 
-    fn turn_away(&self, ask: Ask) -> Option<Refusal> {
+    #[inline]
+    fn turn_away(&self, own: bool) -> Option<Refusal> {
         if let Some(refusal) = self.refusal_by_phase() {
             return Some(refusal);
         }
-        let hopeless = self.supply() == 0 && !self.suspended;
-        if let Some(until) = self.dialling.shut_until(self.now).filter(|_| hopeless) {
+        if let Some(until) = self.dialling.shut_until(self.now)
+            && self.supply() == 0
+            && !self.suspended
+        {
             return Some(Refusal::CircuitOpen { retry_after: self.until(until) });
         }
-        let full = self.queue.counted() >= self.limits.queue_capacity;
-        (full && ask.again.is_none() && !self.may_have_its_own())
-            .then(|| Refusal::QueueFull { waiting: self.queue.len() })
+        let full = !own && self.queue.counted() >= self.limits.queue_capacity;
+        full.then(|| Refusal::QueueFull { waiting: self.queue.len() })
     }
 
     /// Whether a dial or a check can be the next caller's own: its rank is within what is on the way or free.
@@ -142,8 +154,8 @@ impl Machine {
         self.limits.max.saturating_sub(self.slots.taken())
     }
 
-    fn enqueue(&mut self, ask: Ask, now: Moment) -> Ticket {
-        let own = self.may_have_its_own() || ask.again.is_some();
+    #[inline]
+    fn enqueue(&mut self, ask: Ask, own: bool, now: Moment) -> Ticket {
         let by_rule =
             if own { self.limits.acquire_timeout } else { self.limits.acquire_timeout.min(self.limits.queue_timeout) };
         let asked_at = ask.again.map_or(now, |again| again.asked_at);

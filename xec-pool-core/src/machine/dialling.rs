@@ -85,8 +85,8 @@ impl Dialling {
     }
 
     /// A caller that finds nobody waiting need not sit out the whole back-off.
-    pub(super) fn admit_newcomer(&mut self, waiting: u32, retry_delay: Span, now: Moment) {
-        self.newcomer = waiting == 1 && now.since(self.last_setback) >= retry_delay;
+    pub(super) fn admit_newcomer(&mut self, retry_delay: Span, now: Moment) {
+        self.newcomer = now.since(self.last_setback) >= retry_delay;
     }
 
     pub(super) fn newcomer_done(&mut self) {

@@ -4,9 +4,11 @@
 
 use super::{
     Machine,
-    facts::{Fate, Order},
+    facts::{Fate, Loan, Order},
+    invariants,
     moment::{Moment, Span},
     notes::Note,
+    queue::Ticket,
     slot::{Slot, SlotId},
 };
 use crate::{Check, CloseReason, ConnectionState, Phase};
@@ -15,6 +17,31 @@ use crate::{Check, CloseReason, ConnectionState, Phase};
 const STILLBORN_REST: Span = Span(100_000_000);
 
 impl Machine {
+    /// The short way back: a connection that is fine goes straight to whoever is next. `None`: nobody is, or it
+    /// must not; nothing has changed then.
+    #[inline]
+    pub(crate) fn hand_on(&mut self, id: SlotId, now: Moment) -> Option<(Ticket, Loan)> {
+        let now = self.advance(now);
+        let slot = self.slots.get(id).filter(|slot| slot.is(ConnectionState::Active))?;
+        let checked = self.limits.validate && self.limits.validate_on_return;
+        if self.queue.is_empty() || self.suspended || checked || self.must_not_go_on(slot, now) {
+            return None;
+        }
+        self.end_lease(id, now);
+        self.slots.change_hands(id, &mut self.notes);
+        let (ticket, asked_at) = self.queue.take_next(self.limits.newest_first)?;
+        let loan = self.lease_out(id, now.since(asked_at), now);
+        self.settle(now);
+        invariants::check(self);
+        Some((ticket, loan))
+    }
+
+    /// Whether it must be closed or checked first.
+    #[inline]
+    fn must_not_go_on(&self, slot: &Slot, now: Moment) -> bool {
+        self.verdict(slot, now).is_some() || self.needs_check(slot, now)
+    }
+
     pub(super) fn returned(&mut self, id: SlotId, fate: Fate, now: Moment) {
         if !self.end_lease(id, now) {
             return;
@@ -72,6 +99,7 @@ impl Machine {
         self.order(Order::Vacate(id));
     }
 
+    #[inline]
     fn end_lease(&mut self, id: SlotId, now: Moment) -> bool {
         let Some(slot) = self.slots.in_state(id, ConnectionState::Active) else {
             bug!("{id:?} came home, but was not lent");
@@ -107,12 +135,9 @@ impl Machine {
             return;
         }
         let served = !self.suspended && !self.queue.is_empty() && !self.needs_check(slot, now);
-        if served && !slot.is(ConnectionState::Active) {
-            self.lend_to_next(id, now);
-            return;
+        if !served || slot.is(ConnectionState::Active) {
+            self.step(id, Some(ConnectionState::Idle));
         }
-        // From one caller to the next it passes through idle: two steps for those who watch, none on the list.
-        self.step(id, Some(ConnectionState::Idle));
         if served {
             self.lend_to_next(id, now);
             return;
@@ -122,6 +147,7 @@ impl Machine {
     }
 
     /// Why a connection may not stay.
+    #[inline]
     fn verdict(&self, slot: &Slot, now: Moment) -> Option<CloseReason> {
         if slot.doomed.is_some() {
             return slot.doomed;

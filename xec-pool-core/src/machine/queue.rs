@@ -52,7 +52,8 @@ struct Place {
 #[derive(Debug)]
 pub(crate) struct Queue {
     slab: Vec<Place>,
-    vacant: Vec<u32>,
+    /// The one that is vacant longest is used first: whoever had it has fetched the answer by then.
+    vacant: VecDeque<u32>,
     front: u32,
     back: u32,
     len: u32,
@@ -68,7 +69,7 @@ impl Queue {
     pub(crate) fn new() -> Self {
         Self {
             slab: Vec::new(),
-            vacant: Vec::new(),
+            vacant: VecDeque::new(),
             front: NONE,
             back: NONE,
             len: 0,
@@ -113,7 +114,7 @@ impl Queue {
         let before = if keeps_turn { self.last_before(waiter.asked_at) } else { self.back };
         let behind = self.slab.get(before as usize).map_or(self.front, |place| place.behind);
         let place = Place { serial: self.serials, waiter, before, behind };
-        let index = if let Some(index) = self.vacant.pop() {
+        let index = if let Some(index) = self.vacant.pop_front() {
             self.slab[index as usize] = place;
             index
         } else {
@@ -139,17 +140,30 @@ impl Queue {
             .map_or(NONE, |(ticket, _)| ticket.index)
     }
 
-    /// Lets a caller out, wherever it stands. `None`: it is out already.
-    pub(crate) fn leave(&mut self, ticket: Ticket) -> Option<Waiter> {
+    /// Lets out whose turn it is, and says when it asked.
+    #[inline]
+    pub(crate) fn take_next(&mut self, newest_first: bool) -> Option<(Ticket, Moment)> {
+        let ticket = self.next(newest_first)?;
+        self.leave(ticket).map(|asked_at| (ticket, asked_at))
+    }
+
+    /// Lets a caller out, wherever it stands, and says when it asked. `None`: it is out already.
+    #[inline]
+    pub(crate) fn leave(&mut self, ticket: Ticket) -> Option<Moment> {
         let place = self.slab.get_mut(ticket.index as usize).filter(|place| place.serial == ticket.serial)?;
         place.serial = 0;
-        let (waiter, before, behind) = (place.waiter, place.before, place.behind);
+        let (asked_at, counted) = (place.waiter.asked_at, place.waiter.counted);
+        let (before, behind) = (place.before, place.behind);
         *self.behind_of(before) = behind;
         *self.before_of(behind) = before;
-        self.vacant.push(ticket.index);
+        self.vacant.push_back(ticket.index);
+        // Whoever leaves came first, nearly always, and has the first deadline.
+        if self.in_order.front().is_some_and(|&(_, first)| first == ticket) {
+            self.in_order.pop_front();
+        }
         self.len -= 1;
-        self.counted -= u32::from(waiter.counted);
-        Some(waiter)
+        self.counted -= u32::from(counted);
+        Some(asked_at)
     }
 
     /// Whose turn it is.
@@ -187,20 +201,25 @@ impl Queue {
         }
     }
 
+    #[inline]
     fn note_deadline(&mut self, deadline: Moment, ticket: Ticket) {
-        self.forget_the_gone();
         // Each entry is looked at once for every time the lists double: constant work for each caller.
         if self.in_order.len() + self.out_of_order.len() > 2 * self.len as usize + 64 {
-            let slab = &self.slab;
-            let waits = |ticket: Ticket| slab.get(ticket.index as usize).is_some_and(|at| at.serial == ticket.serial);
-            self.in_order.retain(|&(_, ticket)| waits(ticket));
-            self.out_of_order.retain(|&Reverse((_, ticket))| waits(ticket));
+            self.forget_all_gone();
         }
         if self.in_order.back().is_none_or(|&(last, _)| last <= deadline) {
             self.in_order.push_back((deadline, ticket));
         } else {
             self.out_of_order.push(Reverse((deadline, ticket)));
         }
+    }
+
+    #[cold]
+    fn forget_all_gone(&mut self) {
+        let slab = &self.slab;
+        let waits = |ticket: Ticket| slab.get(ticket.index as usize).is_some_and(|at| at.serial == ticket.serial);
+        self.in_order.retain(|&(_, ticket)| waits(ticket));
+        self.out_of_order.retain(|&Reverse((_, ticket))| waits(ticket));
     }
 
     fn behind_of(&mut self, index: u32) -> &mut u32 {

@@ -109,6 +109,16 @@ impl Slots {
         }
     }
 
+    /// From one caller to the next it passes through idle: two steps for those who watch, none on the list.
+    #[inline]
+    pub(crate) fn change_hands(&mut self, id: SlotId, notes: &mut Notes) {
+        debug_assert!(self.see(id).is(ConnectionState::Active), "{id:?} changes hands, but is in none");
+        if notes.states {
+            self.step(id, Some(ConnectionState::Idle), notes);
+            self.step(id, Some(ConnectionState::Active), notes);
+        }
+    }
+
     /// Starts a check.
     pub(crate) fn check(&mut self, id: SlotId, check: Check, notes: &mut Notes) {
         self.step(id, Some(ConnectionState::Validating), notes);

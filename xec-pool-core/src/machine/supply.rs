@@ -11,15 +11,17 @@ use crate::{Check, CloseReason, ConnectionState, Phase};
 
 impl Machine {
     /// After every fact: whatever can happen now, happens.
+    #[inline]
     pub(super) fn settle(&mut self, now: Moment) {
         if self.phase != Phase::Open {
             self.settle_drain(now);
             self.settle_warms();
-            return;
+        } else if !self.is_settled() {
+            self.settle_open(now);
         }
-        if self.is_settled() {
-            return;
-        }
+    }
+
+    fn settle_open(&mut self, now: Moment) {
         if !self.suspended {
             self.dials_owed = self.dials_owed.min(self.queue.len());
             self.serve_from_idle(now);

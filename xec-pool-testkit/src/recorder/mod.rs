@@ -117,7 +117,8 @@ impl Recorder {
         }
     }
 
-    /// Checks that the events add up to `stats`. To be asked when nothing moves: nobody acquires, dials or closes.
+    /// Checks that the events add up to `stats`. To be asked when nothing moves: nobody acquires, dials or closes;
+    /// where several threads were at it, after [`until_adds_up`](Self::until_adds_up).
     ///
     /// # Panics
     ///
@@ -128,6 +129,22 @@ impl Recorder {
         tape.assert_whole();
         let differ = sums::differences(&tape.events, stats);
         assert!(differ.is_empty(), "events and stats do not add up: {}", differ.join("; "));
+    }
+
+    /// Waits until the events add up to `stats`: whoever delivers events may be another thread, and not done yet.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe to drop.
+    pub async fn until_adds_up(&self, stats: &Stats) {
+        loop {
+            let mut changed = std::pin::pin!(self.inner.changed.notified());
+            changed.as_mut().enable();
+            if sums::differences(&self.tape().events, stats).is_empty() {
+                return;
+            }
+            changed.await;
+        }
     }
 
     fn tape(&self) -> MutexGuard<'_, Tape> {
