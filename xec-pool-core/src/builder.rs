@@ -7,10 +7,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
-
-use backon::{BackoffBuilder, ExponentialBuilder};
 
 use crate::{
     ConfigError, Gate, GateLink, Observer, Pool, PoolConfig, PoolEvent, PoolId, Stats, Transport, WeakPool,
@@ -29,9 +26,6 @@ pub type BoxFuture<'a, V> = Pin<Box<dyn Future<Output = V> + Send + 'a>>;
 /// A user's own check.
 pub(crate) type Validator<T> =
     Arc<dyn for<'a> Fn(&'a <T as Transport>::Connection) -> BoxFuture<'a, bool> + Send + Sync>;
-
-/// Back-offs longer than this are all the same length anyway.
-const MOST_DELAYS: usize = 32;
 
 static POOLS: AtomicU64 = AtomicU64::new(1);
 
@@ -138,28 +132,14 @@ fn introduce<T: Transport>(ledger: &Arc<Ledger<T>>) {
 }
 
 fn times(config: &PoolConfig) -> Times {
-    let most = config.retry_max_delay.max(config.retry_delay);
-    let delays = ExponentialBuilder::default()
-        .with_min_delay(config.retry_delay)
-        .with_max_delay(most)
-        .with_factor(2.0)
-        .without_max_times()
-        .build();
-    let mut back_off: Vec<Duration> = Vec::new();
-    for delay in delays.take(MOST_DELAYS) {
-        let settled = back_off.last() == Some(&delay);
-        if settled {
-            break;
-        }
-        back_off.push(delay);
-    }
     Times {
         connect: config.connect_timeout,
         close: config.close_timeout,
         validate: config.validate_timeout,
         lifetime: config.max_lifetime,
         lifetime_jitter: config.lifetime_jitter,
-        back_off: back_off.into(),
+        retry_delay: config.retry_delay,
+        retry_max_delay: config.retry_max_delay,
     }
 }
 

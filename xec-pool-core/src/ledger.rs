@@ -8,9 +8,11 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::Waker,
     time::Duration,
 };
 
+use backon::{BackoffBuilder, ExponentialBuilder};
 use tokio::{
     runtime::Handle,
     sync::{Notify, oneshot},
@@ -21,7 +23,7 @@ use crate::{
     builder::Validator,
     clock::Clock,
     events::Subscriber,
-    flow::{caught, posts::Posts, warm::Warming, watch::Outbox},
+    flow::{caught, housekeeper::Bell, posts::Posts, warm::Warming, watch::Outbox},
     machine::{Machine, moment::Moment, slot::SlotId},
     name::Name,
     shelf::Shelf,
@@ -41,8 +43,6 @@ pub(crate) struct Ledger<T: Transport> {
     pub(crate) clock: Clock,
     /// Somebody hears events. The one thing the short way looks at.
     pub(crate) listening: AtomicBool,
-    /// Wakes the housekeeper. Its own, so that it can sleep without keeping the pool alive.
-    pub(crate) alarm_bell: Arc<Notify>,
     /// Rings for those who wait for a drain or a `warm`: it is done, or nobody keeps house any more.
     pub(crate) look_again: Notify,
     /// Apart from all else: what every call writes and what every call only reads shall not share a cache line.
@@ -57,15 +57,20 @@ pub(crate) struct Times {
     pub(crate) validate: Duration,
     pub(crate) lifetime: Option<Duration>,
     pub(crate) lifetime_jitter: f64,
-    /// Plain delays after 1, 2, … setbacks in a row; the last one for all further ones.
-    pub(crate) back_off: Box<[Duration]>,
+    pub(crate) retry_delay: Duration,
+    pub(crate) retry_max_delay: Duration,
 }
+
+/// Back-offs longer than this are all the same length anyway.
+const MOST_DELAYS: usize = 32;
 
 impl Times {
     /// The plain delay before the next dial, where `setbacks` in a row came before this one.
     pub(crate) fn after_setbacks(&self, setbacks: u32) -> Duration {
-        let last = self.back_off.len().saturating_sub(1);
-        self.back_off.get((setbacks as usize).min(last)).copied().unwrap_or_default()
+        let most = self.retry_max_delay.max(self.retry_delay);
+        let delays = ExponentialBuilder::default().with_min_delay(self.retry_delay).with_max_delay(most);
+        let delays = delays.with_factor(2.0).without_max_times().build();
+        delays.take(MOST_DELAYS).take(setbacks as usize + 1).last().unwrap_or(most)
     }
 }
 
@@ -85,6 +90,7 @@ pub(crate) struct State<T: Transport> {
     /// What the gate said when it was last shut.
     pub(crate) gate_cause: Option<Cause>,
     pub(crate) keeper_runs: bool,
+    pub(crate) bell: Bell,
     /// Where tasks go when the call that needs them stands outside of any runtime.
     pub(crate) runtime: Option<Handle>,
 }
@@ -115,12 +121,13 @@ impl<T: Transport> Ledger<T> {
             last_error: None,
             gate_cause: None,
             keeper_runs: false,
+            bell: Bell::default(),
             runtime: None,
         };
         state.machine.notes.events = interest.contains(Interest::EVENTS);
         state.machine.notes.states = interest.contains(Interest::STATES);
         let listening = AtomicBool::new(state.machine.notes.events || state.machine.notes.states);
-        let (alarm_bell, look_again) = (Arc::default(), Notify::new());
+        let look_again = Notify::new();
         let state = Box::new(Mutex::new(state));
         Self {
             transport,
@@ -134,7 +141,6 @@ impl<T: Transport> Ledger<T> {
             endpoint,
             clock,
             listening,
-            alarm_bell,
             look_again,
             state,
         }
@@ -187,6 +193,6 @@ impl<T: Transport> Drop for Ledger<T> {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.subscribers.drain(..).for_each(|subscriber| subscriber.close());
-        self.alarm_bell.notify_one();
+        state.bell.ring().into_iter().for_each(Waker::wake);
     }
 }

@@ -38,7 +38,8 @@ impl Manager for Places {
 /// Places and idle connections.
 #[derive(Debug)]
 pub(crate) struct Shelf<C> {
-    places: Pool<Places>,
+    /// `None` while no place is taken: an idle pool is small.
+    places: Option<Pool<Places>>,
     /// The most places there may be, and how many deadpool has been told of.
     most: u32,
     size: u32,
@@ -54,9 +55,7 @@ struct Entry<C> {
 
 impl<C> Shelf<C> {
     pub(crate) fn new(most: u32) -> Self {
-        // deadpool reserves memory for all its places at once: it starts with one and grows with what is dialled.
-        let places = Pool::builder(Places).max_size(1).build();
-        Self { places: places.expect("no timeout is set, so no runtime is needed"), most, size: 1, entries: Vec::new() }
+        Self { places: None, most, size: 0, entries: Vec::new() }
     }
 
     /// Allows more places. Fewer are the machine's affair: deadpool's own shrinking leaves permits behind.
@@ -66,12 +65,7 @@ impl<C> Shelf<C> {
 
     /// Takes a place for a connection that is to be dialled. `token` ends it at once.
     pub(crate) fn occupy(&mut self, slot: SlotId, token: Cancelled) {
-        let size = slot.index + 1;
-        if self.size < size && size <= self.most {
-            self.places.resize(size as usize);
-            self.size = size;
-        }
-        let place = self.take_place();
+        let place = self.take_place(slot);
         debug_assert!(place.is_some(), "the machine ordered a dial, but deadpool has no place for it");
         let entry = Entry { place, connection: None, token };
         let index = slot.index as usize;
@@ -84,13 +78,29 @@ impl<C> Shelf<C> {
         }
     }
 
-    /// Ready at the first poll: nobody ever waits for deadpool.
-    fn take_place(&self) -> Option<Object<Places>> {
+    fn take_place(&mut self, slot: SlotId) -> Option<Object<Places>> {
+        // deadpool reserves memory for all its places at once: it starts with one and grows with what is dialled.
+        let places = self.places.get_or_insert_with(|| {
+            self.size = 1;
+            Pool::builder(Places).max_size(1).build().expect("no timeout is set, so no runtime is needed")
+        });
+        let size = slot.index + 1;
+        if self.size < size && size <= self.most {
+            places.resize(size as usize);
+            self.size = size;
+        }
+        // Ready at the first poll: nobody ever waits for deadpool.
         let at_once = Timeouts { wait: Some(Duration::ZERO), ..Timeouts::default() };
-        let get = pin!(self.places.timeout_get(&at_once));
-        match get.poll(&mut Context::from_waker(Waker::noop())) {
+        match pin!(places.timeout_get(&at_once)).poll(&mut Context::from_waker(Waker::noop())) {
             Poll::Ready(place) => place.ok(),
             Poll::Pending => None,
+        }
+    }
+
+    /// Where no place is taken, keeps no room.
+    pub(crate) fn rest(&mut self) {
+        if self.entries.iter().all(|entry| entry.place.is_none()) {
+            *self = Self::new(self.most);
         }
     }
 

@@ -105,12 +105,10 @@ impl<T: Transport> Ledger<T> {
             false => Fate::Fine,
         };
         let next = self.act(|state, now| {
-            let next = if fate == Fate::Fine { state.machine.hand_on(slot, now) } else { None };
-            if let Some((ticket, loan)) = next {
+            if let Some((ticket, loan)) = state.machine.give_back(slot, fate, now) {
                 return state.posts.answer(ticket, Ok((loan, connection)));
             }
             state.shelf.put(slot, connection);
-            state.machine.take(Fact::Returned { slot, fate }, now);
             None
         });
         next.into_iter().for_each(Waker::wake);

@@ -6,6 +6,7 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::Ordering},
+    task::Waker,
 };
 
 use crate::{
@@ -137,10 +138,9 @@ impl<T: Transport> Ledger<T> {
             // Where nobody keeps house, nobody else would go on.
             if !left || (delivered >= MOST_AT_ONCE && state.keeper_runs) {
                 state.outbox.delivering = false;
+                let keeper = if left { state.bell.ring() } else { None };
                 drop(state);
-                if left {
-                    self.alarm_bell.notify_one();
-                }
+                keeper.into_iter().for_each(Waker::wake);
                 return;
             }
             (state.outbox.delivering, mine) = (true, true);

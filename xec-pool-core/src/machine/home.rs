@@ -4,7 +4,7 @@
 
 use super::{
     Machine,
-    facts::{Fate, Loan, Order},
+    facts::{Fact, Fate, Loan, Order},
     invariants,
     moment::{Moment, Span},
     notes::Note,
@@ -17,11 +17,21 @@ use crate::{Check, CloseReason, ConnectionState, Phase};
 const STILLBORN_REST: Span = Span(100_000_000);
 
 impl Machine {
-    /// The short way back: a connection that is fine goes straight to whoever is next. `None`: nobody is, or it
-    /// must not; nothing has changed then.
+    /// A lease ends. Where the connection is fine and somebody waits it goes straight to whoever is next, and no
+    /// order says so; else as [`Fact::Returned`].
     #[inline]
-    pub(crate) fn hand_on(&mut self, id: SlotId, now: Moment) -> Option<(Ticket, Loan)> {
+    pub(crate) fn give_back(&mut self, id: SlotId, fate: Fate, now: Moment) -> Option<(Ticket, Loan)> {
         let now = self.advance(now);
+        let next = if fate == Fate::Fine { self.hand_on(id, now) } else { None };
+        if next.is_none() {
+            self.take(Fact::Returned { slot: id, fate }, now);
+        }
+        next
+    }
+
+    /// The short way back. `None`: nobody is next, or it must not; nothing has changed then.
+    #[inline]
+    fn hand_on(&mut self, id: SlotId, now: Moment) -> Option<(Ticket, Loan)> {
         let slot = self.slots.get(id).filter(|slot| slot.is(ConnectionState::Active))?;
         let checked = self.limits.validate && self.limits.validate_on_return;
         if self.queue.is_empty() || self.suspended || checked || self.must_not_go_on(slot, now) {

@@ -1,5 +1,7 @@
 //! What happens by itself: deadlines, idle time-outs, lifetimes, checks at an interval; and when the next is due.
 
+use std::collections::VecDeque;
+
 use super::{
     Machine,
     moment::{Moment, Span},
@@ -79,6 +81,19 @@ impl Machine {
         self.wake_keeper = false;
         self.alarm = if due <= now { now.after(SHORTEST_NAP) } else { due };
         self.alarm
+    }
+
+    /// Gives back the room that only busy times need: a fleet has ten thousand pools, nearly all of them idle.
+    /// `false`: these are busy times.
+    pub(crate) fn rest(&mut self) -> bool {
+        let idle = self.queue.is_empty() && self.orders.is_empty();
+        if idle {
+            self.orders = VecDeque::new();
+            self.notes.list.shrink_to_fit();
+            self.queue.rest();
+            self.slots.rest();
+        }
+        idle
     }
 
     fn slot_due(&self, slot: &Slot, now: Moment) -> Moment {

@@ -167,6 +167,18 @@ impl World {
         self.after();
     }
 
+    fn give_back(&mut self, slot: SlotId, fate: Fate) {
+        if let Some((ticket, loan)) = self.machine.give_back(slot, fate, self.now) {
+            self.lent(ticket, loan);
+        }
+        self.after();
+    }
+
+    fn lent(&mut self, ticket: Ticket, loan: Loan) {
+        let call = self.waiting.remove(&ticket).unwrap_or_else(|| panic!("{ticket:?} was answered twice"));
+        self.leases.push(Held { loan, call });
+    }
+
     fn ask(&mut self, ask: Ask) {
         let latest = self.now.after(ask.timeout.unwrap_or(self.machine.limits.acquire_timeout));
         self.ask_as(ask, Call { asked_at: self.now, timeout: ask.timeout, latest, deadline: None });
@@ -195,10 +207,7 @@ impl World {
                     self.dials.push(slot);
                 }
                 Order::Validate { slot, .. } => self.checks.push(slot),
-                Order::Lend { ticket, loan } => {
-                    let call = self.waiting.remove(&ticket).unwrap_or_else(|| panic!("{ticket:?} was answered twice"));
-                    self.leases.push(Held { loan, call });
-                }
+                Order::Lend { ticket, loan } => self.lent(ticket, loan),
                 Order::Refuse { ticket, .. } => {
                     assert!(self.waiting.remove(&ticket).is_some(), "{ticket:?} was answered twice");
                 }
@@ -245,6 +254,7 @@ impl World {
             self.now = self.now.max(self.alarm);
             self.machine.take(Fact::Ticked, self.now);
             self.alarm = self.machine.set_alarm(self.now);
+            self.machine.rest();
             self.after();
             rings += 1;
             assert!(rings < 5_000, "the housekeeper spins");
@@ -342,7 +352,7 @@ impl World {
                     1 => Fate::Discarded,
                     _ => Fate::Fine,
                 };
-                self.take(Fact::Returned { slot, fate });
+                self.give_back(slot, fate);
             }
             Homecoming::Unclaim(broken) => {
                 self.take(Fact::Unclaimed { slot, broken, waited: loan.waited, reused: loan.reused.is_yes() });
@@ -393,7 +403,7 @@ impl World {
             } else if let Some(slot) = self.checks.pop() {
                 self.take(Fact::Passed(slot));
             } else if let Some(held) = self.leases.pop() {
-                self.take(Fact::Returned { slot: held.loan.slot, fate: Fate::Fine });
+                self.give_back(held.loan.slot, Fate::Fine);
             } else if let Some((slot, reason)) = self.closes.pop() {
                 self.take(Fact::Closed { slot, reason });
             } else if self.waiting.is_empty() && self.warms.is_empty() {

@@ -144,11 +144,21 @@ impl Slots {
         let since = self.slab[id.index as usize].idle_since;
         let newest = self.idle.last().map(|last| self.slab[last.index as usize].idle_since);
         if newest.is_none_or(|newest| newest <= since) {
+            if self.idle.len() == self.idle.capacity() {
+                self.idle.reserve_exact(1);
+            }
             self.idle.push(id);
             return;
         }
         let at = self.idle.partition_point(|other| self.slab[other.index as usize].idle_since <= since);
         self.idle.insert(at, id);
+    }
+
+    /// Where no slot is taken, keeps no room, and goes on counting.
+    pub(crate) fn rest(&mut self) {
+        if self.taken == 0 {
+            *self = Self { serials: self.serials, ..Self::default() };
+        }
     }
 
     /// Takes a slot off the idle list. Walks it: only the rare ways come here.

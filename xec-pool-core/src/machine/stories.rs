@@ -141,9 +141,9 @@ impl Story {
             }
             ["failed", id] => Fact::Failed(self.slot(id)),
             ["passed", id] => Fact::Passed(self.slot(id)),
-            ["returned", id] => Fact::Returned { slot: self.slot(id), fate: Fate::Fine },
-            ["broken", id] => Fact::Returned { slot: self.slot(id), fate: Fate::Broken },
-            ["discarded", id] => Fact::Returned { slot: self.slot(id), fate: Fate::Discarded },
+            ["returned", id] => return self.give_back(id, Fate::Fine),
+            ["broken", id] => return self.give_back(id, Fate::Broken),
+            ["discarded", id] => return self.give_back(id, Fate::Discarded),
             ["unclaimed", id] => Fact::Unclaimed { slot: self.slot(id), broken: false, waited: Span(0), reused: true },
             ["detached", id] => Fact::Detached(self.slot(id)),
             ["lost", id] => Fact::Lost(self.slot(id)),
@@ -170,6 +170,12 @@ impl Story {
             Asked::Lent(loan) => format!(" lent {:?}", loan.slot),
             Asked::Refused(refusal) => format!(" {refusal:?}"),
         }
+    }
+
+    fn give_back(&mut self, id: &str, fate: Fate) -> String {
+        let next = self.machine.give_back(self.slot(id), fate, self.now);
+        let lent = next.map_or_else(String::new, |(ticket, loan)| format!(" -> Lend({:?}, {ticket:?})", loan.slot));
+        lent + &self.orders()
     }
 
     fn orders(&mut self) -> String {

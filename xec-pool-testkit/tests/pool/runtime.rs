@@ -145,3 +145,25 @@ fn who_would_wait_without_a_runtime_is_told_so_at_once() {
     assert!(matches!(error, AcquireError::NoRuntime { .. }), "{error}");
     drop(runtime().block_on(async { pool.acquire().await.expect("this one will do") }));
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_pool_keeps_no_task_and_wakes_up_whole() {
+    let (transport, handle) = MockTransport::new();
+    let pool = Pool::builder(transport).config(config()).build().expect("valid");
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    for round in 1..4 {
+        let both = (pool.acquire().await.expect("connects"), pool.acquire().await.expect("connects"));
+        assert!(tasks() > 0, "somebody keeps house while a connection is lent");
+        drop(both);
+        tokio::time::sleep(100 * SECOND).await;
+        assert_eq!((pool.stats().open(), tasks()), (0, 0), "both have idled out, and nothing is due");
+        handle.script(Hook::Connect, [Step::hang()]);
+        let asked = tokio::time::Instant::now();
+        assert!(pool.acquire().await.expect_err("the dial hangs").is_timeout(), "its deadline is kept all the same");
+        assert_eq!(asked.elapsed().as_secs(), 10);
+        assert_eq!(pool.stats().created, 2 * round);
+        tokio::time::sleep(100 * SECOND).await;
+    }
+    pool.close().await;
+    handle.assert_none_left();
+}

@@ -11,7 +11,7 @@ use std::{
 
 use async_trait::async_trait;
 use tokio::{sync::Barrier, task::JoinSet};
-use xec_pool_core::{Check, CloseReason, ConnectContext, Pool, PoolConfig, Transport};
+use xec_pool_core::{Check, CloseReason, ConnectContext, Pool, PoolConfig, PoolConfigBuilder, Transport};
 use xec_pool_core_benches::OURS;
 
 /// The name of the peer that ratios are made to.
@@ -25,6 +25,11 @@ pub(crate) trait Peer: Clone + Send + Sync + 'static {
 
     /// A new pool of at most `max` connections, empty. Called on a runtime.
     fn build(max: u32, dialler: Dialler) -> Self;
+
+    /// The same, where a pool can be told: it looks after itself so often, and lets an idle connection go after that.
+    fn build_idle(max: u32, dialler: Dialler, _looks_every: Duration, _idle_timeout: Duration) -> Self {
+        Self::build(max, dialler)
+    }
 
     fn acquire(&self) -> impl Future<Output = Self::Lease<'_>> + Send;
 }
@@ -95,14 +100,25 @@ impl Transport for Counting {
     }
 }
 
+impl OurPeer {
+    fn configured(config: PoolConfigBuilder, dialler: Dialler) -> Self {
+        let config = config.build().expect("valid");
+        Self(Pool::builder(Counting(dialler)).config(config).build().expect("nothing is left unclaimed"))
+    }
+}
+
 impl Peer for OurPeer {
     const NAME: &'static str = OURS;
 
     type Lease<'a> = xec_pool_core::Lease<Counting>;
 
     fn build(max: u32, dialler: Dialler) -> Self {
-        let config = PoolConfig::builder().max_connections(max).build().expect("a maximum above 0 is valid");
-        Self(Pool::builder(Counting(dialler)).config(config).build().expect("nothing is left unclaimed"))
+        Self::configured(PoolConfig::builder().max_connections(max), dialler)
+    }
+
+    fn build_idle(max: u32, dialler: Dialler, looks_every: Duration, idle_timeout: Duration) -> Self {
+        let config = PoolConfig::builder().max_connections(max).evict_interval(looks_every);
+        Self::configured(config.idle_timeout(idle_timeout), dialler)
     }
 
     async fn acquire(&self) -> Self::Lease<'_> {
