@@ -5,7 +5,7 @@
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{task::spawn_blocking, time::timeout};
-use xec_pool_core::{ConnectContext, FailureKind, Pool, PoolConfig, Transport as _};
+use xec_pool_core::{CloseReason, ConnectContext, FailureKind, Pool, PoolConfig, PoolEvent, Transport as _};
 use xec_pool_ssh::{
     ExitStatus, LossCause, Phase, SshConfig, SshConfigBuilder, SshConnection, SshError, SshPool, SshTransport,
 };
@@ -154,14 +154,16 @@ enum Trouble {
     Stopped,
 }
 
+/// Notices silence within a second.
+fn nervous(sshd: &LocalSshd) -> SshTransport {
+    let config = config(sshd).keepalive_interval(Duration::from_millis(200)).keepalive_max(2);
+    SshTransport::new(config.inactivity_timeout(Duration::from_secs(1)).build().unwrap())
+}
+
 /// What a command is told when its server gets into trouble.
 async fn troubled(trouble: Trouble, input: usize) -> SshError {
     let sshd = start(&[]).await;
-    let nervous = config(&sshd)
-        .keepalive_interval(Duration::from_millis(200))
-        .keepalive_max(2)
-        .inactivity_timeout(Duration::from_secs(1));
-    let connection = SshTransport::new(nervous.build().unwrap()).connect(ConnectContext::detached()).await.unwrap();
+    let connection = nervous(&sshd).connect(ConnectContext::detached()).await.unwrap();
     let (_folder, started) = named_pipe();
     let mut command = connection.shell("echo > \"$MARK\"; exec sleep 1000");
     command.env("MARK", started.to_str().unwrap()).stdin(vec![7; input]);
@@ -193,6 +195,34 @@ async fn a_server_killed_or_frozen_while_a_command_runs_or_is_fed_is_noticed() {
             }
             assert!(error.maybe_ran());
         }
+    }
+}
+
+#[tokio::test]
+async fn a_server_killed_or_frozen_while_its_connection_is_idle_costs_no_caller() {
+    for trouble in [Trouble::Killed, Trouble::Stopped] {
+        let sshd = start(&[]).await;
+        let config = PoolConfig::builder().recreate_on_error(false).build().unwrap();
+        let pool: SshPool = Pool::builder(nervous(&sshd)).config(config).build().unwrap().into();
+        assert!(soon(pool.command("true").status()).await.unwrap().success());
+        let mut events = pool.subscribe();
+        match trouble {
+            Trouble::Killed => assert!(sshd.kill_connections() > 0),
+            Trouble::Stopped => sshd.stop(),
+        }
+        // Nobody borrows it meanwhile.
+        let gone = async {
+            loop {
+                if let Some(PoolEvent::Destroyed { reason, .. }) = events.next().await {
+                    return reason;
+                }
+            }
+        };
+        assert_eq!(soon(gone).await, CloseReason::Lost, "{trouble:?}");
+        assert_eq!(pool.stats().open(), 0);
+        sshd.cont();
+        assert!(soon(pool.command("true").status()).await.unwrap().success());
+        assert_eq!(pool.stats().created, 2);
     }
 }
 
