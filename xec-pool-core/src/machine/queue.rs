@@ -52,8 +52,10 @@ struct Place {
 #[derive(Debug)]
 pub(crate) struct Queue {
     slab: Vec<Place>,
-    /// The one that is vacant longest is used first: whoever had it has fetched the answer by then.
-    vacant: VecDeque<u32>,
+    /// The vacant places, linked from the one that is vacant longest: it is used first, because whoever had it has
+    /// fetched the answer by then.
+    vacant: u32,
+    last_vacant: u32,
     front: u32,
     back: u32,
     len: u32,
@@ -69,7 +71,8 @@ impl Queue {
     pub(crate) fn new() -> Self {
         Self {
             slab: Vec::new(),
-            vacant: VecDeque::new(),
+            vacant: NONE,
+            last_vacant: NONE,
             front: NONE,
             back: NONE,
             len: 0,
@@ -114,13 +117,7 @@ impl Queue {
         let before = if keeps_turn { self.last_before(waiter.asked_at) } else { self.back };
         let behind = self.slab.get(before as usize).map_or(self.front, |place| place.behind);
         let place = Place { serial: self.serials, waiter, before, behind };
-        let index = if let Some(index) = self.vacant.pop_front() {
-            self.slab[index as usize] = place;
-            index
-        } else {
-            self.slab.push(place);
-            u32::try_from(self.slab.len() - 1).expect("fewer than 2^32 callers wait")
-        };
+        let index = self.occupy(place);
         *self.behind_of(before) = index;
         *self.before_of(behind) = index;
         self.len += 1;
@@ -130,6 +127,29 @@ impl Queue {
             self.note_deadline(waiter.deadline, ticket);
         }
         ticket
+    }
+
+    #[inline]
+    fn occupy(&mut self, place: Place) -> u32 {
+        let index = self.vacant;
+        let Some(vacant) = self.slab.get_mut(index as usize) else {
+            self.slab.push(place);
+            return u32::try_from(self.slab.len() - 1).expect("fewer than 2^32 callers wait");
+        };
+        self.vacant = vacant.behind;
+        *vacant = place;
+        index
+    }
+
+    #[inline]
+    fn vacate(&mut self, index: u32) {
+        self.slab[index as usize].behind = NONE;
+        if self.vacant == NONE {
+            self.vacant = index;
+        } else {
+            self.slab[self.last_vacant as usize].behind = index;
+        }
+        self.last_vacant = index;
     }
 
     /// The last of those who came no later than `asked_at`.
@@ -156,7 +176,7 @@ impl Queue {
         let (before, behind) = (place.before, place.behind);
         *self.behind_of(before) = behind;
         *self.before_of(behind) = before;
-        self.vacant.push_back(ticket.index);
+        self.vacate(ticket.index);
         // Whoever leaves came first, nearly always, and has the first deadline.
         if self.in_order.front().is_some_and(|&(_, first)| first == ticket) {
             self.in_order.pop_front();
