@@ -10,7 +10,10 @@ use std::{
 
 use futures_core::Stream;
 
-use crate::PoolEvent;
+use crate::{
+    PoolEvent,
+    flow::{caught, wake},
+};
 
 /// Events that wait for a subscriber who is slow. Past that the oldest go, and are counted.
 const MOST_WAITING: usize = 8_192;
@@ -52,8 +55,8 @@ impl Subscriber {
         letters.waiting.push_back(event);
         let waker = letters.waker.take();
         drop(letters);
-        drop(oldest);
-        waker.into_iter().for_each(Waker::wake);
+        caught(|| drop(oldest));
+        waker.into_iter().for_each(wake);
     }
 
     /// Whether its reader is gone.
@@ -66,7 +69,7 @@ impl Subscriber {
         letters.closed = true;
         let waker = letters.waker.take();
         drop(letters);
-        waker.into_iter().for_each(Waker::wake);
+        waker.into_iter().for_each(wake);
     }
 }
 
@@ -110,7 +113,10 @@ impl Stream for Events {
         if letters.closed {
             return Poll::Ready(None);
         }
-        letters.waker = Some(cx.waker().clone());
+        let old = letters.waker.replace(cx.waker().clone());
+        // Not under the lock: the last of a task's wakers may take the task with it.
+        drop(letters);
+        drop(old);
         Poll::Pending
     }
 }

@@ -1,6 +1,7 @@
 //! What all parts of a pool share: its state behind one lock, and what it was built with.
 //!
-//! Lock order: this lock, then a subscriber's. Nothing of a user's runs under either, and nothing is awaited.
+//! Lock order: this lock, then a subscriber's or a post's. Nothing of a user's runs under them, but for the clone of a
+//! waker, and nothing is awaited.
 
 use std::{
     convert::Infallible,
@@ -8,7 +9,6 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
-    task::Waker,
     time::Duration,
 };
 
@@ -23,7 +23,7 @@ use crate::{
     builder::Validator,
     clock::Clock,
     events::Subscriber,
-    flow::{caught, housekeeper::Bell, posts::Posts, warm::Warming, watch::Outbox},
+    flow::{caught, housekeeper::Household, posts::Posts, wake, warm::Warming, watch::Outbox},
     machine::{Machine, moment::Moment, slot::SlotId},
     name::Name,
     shelf::Shelf,
@@ -89,8 +89,7 @@ pub(crate) struct State<T: Transport> {
     pub(crate) last_error: Option<Arc<DialError<T::Error>>>,
     /// What the gate said when it was last shut.
     pub(crate) gate_cause: Option<Cause>,
-    pub(crate) keeper_runs: bool,
-    pub(crate) bell: Bell,
+    pub(crate) household: Household,
     /// Where tasks go when the call that needs them stands outside of any runtime.
     pub(crate) runtime: Option<Handle>,
 }
@@ -120,8 +119,7 @@ impl<T: Transport> Ledger<T> {
             subscribers: Vec::new(),
             last_error: None,
             gate_cause: None,
-            keeper_runs: false,
-            bell: Bell::default(),
+            household: Household::default(),
             runtime: None,
         };
         state.machine.notes.events = interest.contains(Interest::EVENTS);
@@ -193,6 +191,6 @@ impl<T: Transport> Drop for Ledger<T> {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.subscribers.drain(..).for_each(|subscriber| subscriber.close());
-        state.bell.ring().into_iter().for_each(Waker::wake);
+        state.household.ring().into_iter().for_each(wake);
     }
 }

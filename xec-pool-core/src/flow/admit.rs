@@ -15,6 +15,7 @@ use crate::{
     AcquireError, Interest, Lease, Observation, Start, TimedOut, Transport,
     flow::{
         caught,
+        housekeeper::Keeps,
         posts::{Answer, Left, Post},
     },
     ledger::{Ledger, State},
@@ -127,14 +128,19 @@ impl<'a, T: Transport> Acquire<'a, T> {
         let ledger = self.ledger;
         ledger.act(|state, now| {
             self.began.get_or_insert(now);
-            match state.machine.ask(ask, now) {
+            if let Some(loan) = state.machine.ask_now(ask, now) {
+                return Look::Answered(Ok((loan, state.take_lent(loan.slot))));
+            }
+            // Before anything has changed: a clone that panics leaves nothing half done.
+            let waker = waker.clone();
+            match state.machine.ask_on(ask, now) {
                 Asked::Lent(loan) => Look::Answered(Ok((loan, state.take_lent(loan.slot)))),
                 Asked::Refused(refusal) => Look::Answered(Err(Box::new(ledger.error(state, refusal)))),
                 Asked::Waiting(ticket) => {
-                    let post = state.posts.leave(ticket, waker.clone(), self.observation.clone());
+                    let post = state.posts.leave(ticket, waker, self.observation.clone());
                     self.waits = Some((ticket, post));
                     self.deadline = state.machine.queue.get(ticket).map(|waiter| waiter.deadline);
-                    Look::Nothing { kept: state.keeper_runs }
+                    Look::Nothing { keeper: state.household.keeper }
                 }
             }
         })
@@ -149,12 +155,12 @@ impl<'a, T: Transport> Acquire<'a, T> {
                 self.waits = None;
                 Look::Answered(answer)
             }
-            None => Look::Nothing { kept: self.ledger.lock().keeper_runs },
+            None => Look::Nothing { keeper: self.ledger.lock().household.keeper },
         }
     }
 
-    /// The housekeeper's runtime is gone, or there never was one: nobody would tell us when our time is up. `true`:
-    /// somebody will; else the answer is there.
+    /// The housekeeper's runtime is gone, does not run, or there never was one: nobody would tell us when our time is
+    /// up. `true`: somebody will; else the answer is there.
     #[cold]
     fn is_kept(&self) -> bool {
         let kept = self.ledger.wake_keeper();
@@ -168,9 +174,9 @@ impl<'a, T: Transport> Acquire<'a, T> {
 /// What a caller finds.
 enum Look<T: Transport> {
     Answered(Answer<T>),
-    /// Nothing yet; whether somebody keeps house.
+    /// Nothing yet; who keeps house.
     Nothing {
-        kept: bool,
+        keeper: Option<Keeps>,
     },
 }
 
@@ -190,7 +196,9 @@ impl<T: Transport> Future for Acquire<'_, T> {
             let look = if this.waits.is_some() { this.look(cx.waker()) } else { this.ask(again, cx.waker()) };
             let answer = match look {
                 Look::Answered(answer) => answer,
-                Look::Nothing { kept } if kept || this.is_kept() => return Poll::Pending,
+                Look::Nothing { keeper } if keeper.is_some_and(Keeps::serves_here) || this.is_kept() => {
+                    return Poll::Pending;
+                }
                 Look::Nothing { .. } => continue,
             };
             budget.made_progress();

@@ -31,6 +31,7 @@ impl<T: Transport> Ledger<T> {
 
     pub(crate) async fn drain(self: &Arc<Self>, within: Duration) -> DrainReport {
         self.begin_drain(Some(within));
+        let mut kept = true;
         loop {
             let mut rung = pin!(self.look_again.notified());
             // Before the look, so that a bell between the look and the wait is heard.
@@ -43,7 +44,11 @@ impl<T: Transport> Ledger<T> {
                     return DrainReport { closed, killed, still_held };
                 }
             }
-            let _kept = self.wake_keeper();
+            kept = kept && self.wake_keeper();
+            if !kept {
+                // Nobody would say when its time is up: then it is up now.
+                self.begin_drain(Some(Duration::ZERO));
+            }
             rung.await;
         }
     }

@@ -6,7 +6,7 @@ use std::{sync::Arc, task::Waker};
 
 use crate::{
     AcquireError, Interest, Lease, Observation, Outcome, PoolEvent, Start, Transport,
-    flow::{admit::end, caught},
+    flow::{admit::end, caught, wake},
     ledger::{Ledger, State},
     machine::{
         facts::{Fact, Fate, Loan},
@@ -111,7 +111,7 @@ impl<T: Transport> Ledger<T> {
             state.shelf.put(slot, connection);
             None
         });
-        next.into_iter().for_each(Waker::wake);
+        next.into_iter().for_each(wake);
     }
 
     /// A lease's holder keeps the connection.

@@ -31,7 +31,7 @@ use tokio::runtime::Handle;
 
 use crate::{
     Cancelled, Transport,
-    flow::{create::Dial, evict::Ending, validate::Checking},
+    flow::{create::Dial, evict::Ending, housekeeper::has_timers, validate::Checking},
     ledger::{Ledger, State},
     machine::facts::Order,
 };
@@ -94,12 +94,10 @@ impl<T: Transport> Ledger<T> {
             // Where there is no runtime, whoever waits finds out when it looks.
             let _kept = self.wake_keeper();
         }
-        if let Some(waker) = deeds.wake {
-            waker.wake();
-        }
+        deeds.wake.into_iter().for_each(wake);
         for deed in deeds.more {
             match deed {
-                Deed::Wake(waker) => waker.wake(),
+                Deed::Wake(waker) => wake(waker),
                 Deed::Connect(dial) => dial.start(),
                 Deed::Validate(checking) => checking.start(),
                 Deed::Close(ending) => ending.start(),
@@ -113,14 +111,20 @@ impl<T: Transport> Ledger<T> {
         }
     }
 
-    /// Starts a task on the runtime of this call, else on the one the pool was last used on. Where there is none the
-    /// task is dropped, and its guard reports what that means.
+    /// Starts a task on the runtime of this call, else on the one the pool was last used on; it needs timers. Where
+    /// there is none the task is dropped, and its guard reports what that means.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let runtime = Handle::try_current().ok().or_else(|| self.lock().runtime.clone());
+        let here = Handle::try_current().ok().filter(has_timers);
+        let runtime = here.or_else(|| self.lock().runtime.clone());
         if let Some(runtime) = runtime {
             runtime.spawn(task);
         }
     }
+}
+
+/// Wakers are an executor's code: a panic in one is not for whoever happens to wake it.
+pub(crate) fn wake(waker: Waker) {
+    caught(|| waker.wake());
 }
 
 /// Runs a user's code: a panic in it becomes `None`.

@@ -98,18 +98,21 @@ impl<T: Transport> Ledger<T> {
         });
         // Nothing is awaited in between. It must not be born under the lock: its `Drop` takes it.
         let wanted = Wanted { ledger: self, id };
-        let report = self.told(told).await;
+        let report = self.told(id, told).await;
         drop(wanted);
         report.unwrap_or(WarmReport { already_open: 0, opened: 0, failures: Vec::new(), open: 0 })
     }
 
     /// What is told, with somebody keeping house until then: a dial that backs off starts when the housekeeper says so.
-    async fn told<R>(self: &Arc<Self>, told: oneshot::Receiver<R>) -> Option<R> {
+    async fn told<R>(self: &Arc<Self>, id: WarmId, told: oneshot::Receiver<R>) -> Option<R> {
         let mut told = pin!(told);
         loop {
             let mut rung = pin!(self.look_again.notified());
             rung.as_mut().enable();
-            let _kept = self.wake_keeper();
+            if !self.wake_keeper() {
+                // Nobody will: it ends with what there is.
+                self.act(|state, now| state.machine.give_up_warm(id, now));
+            }
             let report = poll_fn(|cx| match told.as_mut().poll(cx) {
                 Poll::Ready(report) => Poll::Ready(Some(report.ok())),
                 Poll::Pending => rung.as_mut().poll(cx).map(|()| None),

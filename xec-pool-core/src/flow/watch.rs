@@ -6,13 +6,12 @@
 use std::{
     collections::VecDeque,
     sync::{Arc, atomic::Ordering},
-    task::Waker,
 };
 
 use crate::{
     Cause, Events, Interest, Observation, PoolEvent, Start, Stats, Transport, Wait,
     events::Subscriber,
-    flow::caught,
+    flow::{caught, wake},
     ledger::{Ledger, State},
     machine::{moment::Span, notes::Note, slot::SlotId},
 };
@@ -136,11 +135,11 @@ impl<T: Transport> Ledger<T> {
             }
             let left = !state.outbox.waiting.is_empty();
             // Where nobody keeps house, nobody else would go on.
-            if !left || (delivered >= MOST_AT_ONCE && state.keeper_runs) {
+            if !left || (delivered >= MOST_AT_ONCE && state.household.keeper.is_some()) {
                 state.outbox.delivering = false;
-                let keeper = if left { state.bell.ring() } else { None };
+                let keeper = if left { state.household.ring() } else { None };
                 drop(state);
-                keeper.into_iter().for_each(Waker::wake);
+                keeper.into_iter().for_each(wake);
                 return;
             }
             (state.outbox.delivering, mine) = (true, true);
@@ -151,9 +150,11 @@ impl<T: Transport> Ledger<T> {
             let gone = self.forget_gone(&mut state);
             let subscribers = state.subscribers.clone();
             drop(state);
-            drop(gone);
             delivered += batch.len();
             batch.iter().for_each(|event| panics += u64::from(!self.tell(event, &subscribers)));
+            // What a user's value does when it goes must not end the delivering.
+            caught(|| drop(batch));
+            caught(|| drop(gone));
         }
     }
 

@@ -14,14 +14,28 @@ use super::{
 use crate::{ConnectionState, LeaseId, Phase, TimedOutStage};
 
 impl Machine {
-    /// A caller asks for a connection.
-    #[inline]
+    /// A caller asks for a connection: both halves.
+    #[cfg(test)]
     pub(crate) fn ask(&mut self, ask: Ask, now: Moment) -> Asked {
-        let now = self.advance(now);
-        if let Some(loan) = self.lend_at_once(ask, now) {
-            invariants::check(self);
-            return Asked::Lent(loan);
+        match self.ask_now(ask, now) {
+            Some(loan) => Asked::Lent(loan),
+            None => self.ask_on(ask, now),
         }
+    }
+
+    /// A caller asks for a connection. The first half: what can be lent at once. `None`: nothing has changed.
+    #[inline]
+    pub(crate) fn ask_now(&mut self, ask: Ask, now: Moment) -> Option<Loan> {
+        let now = self.advance(now);
+        let loan = self.lend_at_once(ask, now);
+        invariants::check(self);
+        loan
+    }
+
+    /// The second half: it waits, or is turned away.
+    #[inline]
+    pub(crate) fn ask_on(&mut self, ask: Ask, now: Moment) -> Asked {
+        let now = self.advance(now);
         match self.admit(ask, now) {
             Ok(ticket) => Asked::Waiting(ticket),
             Err(refusal) => Asked::Refused(refusal),
@@ -39,7 +53,7 @@ impl Machine {
             return Err(refusal);
         }
         let ticket = self.enqueue(ask, own, now);
-        if self.queue.len() == 1 {
+        if self.queue.len() == 1 && ask.again.is_none() {
             self.dialling.admit_newcomer(self.limits.retry_delay, now);
             self.settle(now);
             self.dialling.newcomer_done();

@@ -146,7 +146,8 @@ impl Dialling {
     }
 
     /// Nothing is dialled before `then`, though no dial has failed.
-    pub(super) fn rest(&mut self, then: Moment) {
+    pub(super) fn rest(&mut self, then: Moment, now: Moment) {
+        self.last_setback = now;
         self.held_until = self.held_until.max(then);
     }
 

@@ -76,7 +76,7 @@ impl Machine {
         if broken {
             if !reused {
                 // Dialling goes well, and what it brings is dead: without a rest this would go round and round.
-                self.dialling.rest(now.after(STILLBORN_REST));
+                self.dialling.rest(now.after(STILLBORN_REST), now);
             }
             self.close_returned(id, CloseReason::Broken);
         } else {

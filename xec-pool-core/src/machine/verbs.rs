@@ -50,6 +50,13 @@ impl Machine {
         self.settle(now);
     }
 
+    /// Nobody could go on with that `warm`.
+    pub(crate) fn give_up_warm(&mut self, id: WarmId, now: Moment) {
+        let now = self.advance(now);
+        self.warms.iter_mut().filter(|warm| warm.id == id).for_each(|warm| warm.given_up = true);
+        self.settle(now);
+    }
+
     /// Nobody waits for that `warm` any more.
     pub(crate) fn unwarm(&mut self, id: WarmId) {
         self.warms.retain(|warm| warm.id != id);

@@ -1,8 +1,10 @@
 //! Where there is no runtime, or one that goes away.
 
 use std::{
-    future::Future as _,
-    task::{Context, Poll, Waker},
+    future::Future,
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
     time::Duration,
 };
 
@@ -166,4 +168,101 @@ async fn an_idle_pool_keeps_no_task_and_wakes_up_whole() {
     }
     pool.close().await;
     handle.assert_none_left();
+}
+
+/// Runs a future where there is no runtime; a test that waits longer has failed.
+fn on_a_plain_thread<F: Future<Output: Send> + Send + 'static>(future: F) -> F::Output {
+    struct Unpark(std::thread::Thread);
+    impl Wake for Unpark {
+        fn wake(self: Arc<Self>) {
+            self.0.unpark();
+        }
+    }
+    let (told, answer) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+        let mut future = pin!(future);
+        loop {
+            match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(answer) => return told.send(answer),
+                Poll::Pending => std::thread::park(),
+            }
+        }
+    });
+    answer.recv_timeout(20 * SECOND).expect("it ends")
+}
+
+#[test]
+fn where_there_is_no_runtime_every_verb_ends() {
+    let (transport, handle) = MockTransport::new();
+    let pool = Pool::builder(transport).config(config()).build().expect("valid");
+    let again = pool.clone();
+    let report = on_a_plain_thread(async move { again.warm(1).await });
+    assert_eq!((report.open, report.failures.len()), (0, 1), "a dial that nobody runs has failed");
+    let again = pool.clone();
+    let error = on_a_plain_thread(async move { again.acquire().await.map(drop) }).expect_err("nobody could dial");
+    assert!(matches!(error, AcquireError::NoRuntime { .. }), "{error}");
+    let runtime = runtime();
+    let held = runtime.block_on(async { pool.acquire().await.expect("connects") });
+    drop(runtime);
+    let again = pool.clone();
+    let report = on_a_plain_thread(async move { again.drain(10 * SECOND).await });
+    assert_eq!((report.killed, report.still_held), (1, 1), "nobody would say when the time is up");
+    drop(held);
+    handle.assert_none_left();
+}
+
+#[test]
+fn on_the_handle_of_a_runtime_that_is_gone_every_verb_ends() {
+    let (transport, handle) = MockTransport::new();
+    let pool = Pool::builder(transport).config(config()).build().expect("valid");
+    let gone = runtime();
+    let held = gone.block_on(async { [pool.acquire().await.expect("one"), pool.acquire().await.expect("two")] });
+    let here = gone.handle().clone();
+    drop(gone);
+    let (ended, end) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let error = here.block_on(pool.acquire()).map(drop).expect_err("both are held");
+        let opened = here.block_on(pool.warm(2)).opened;
+        let report = here.block_on(pool.drain(SECOND));
+        ended.send((error, opened, report))
+    });
+    let (error, opened, report) = end.recv_timeout(20 * SECOND).expect("they end");
+    assert!(matches!(error, AcquireError::NoRuntime { .. }), "{error}");
+    assert_eq!((opened, report.killed, report.still_held), (0, 2, 2));
+    drop(held);
+    handle.assert_none_left();
+}
+
+#[test]
+fn a_housekeeper_whose_runtime_nobody_drives_is_relieved() {
+    let (transport, _handle) = MockTransport::new();
+    let pool = Pool::builder(transport).config(config()).build().expect("valid");
+    let lazy = Builder::new_current_thread().enable_all().build().expect("starts");
+    let held = lazy.block_on(async { [pool.acquire().await.expect("one"), pool.acquire().await.expect("two")] });
+    let (busy, options) = (runtime(), AcquireOptions::new().timeout(Duration::from_millis(50)));
+    let asked = busy.block_on(async { tokio::time::timeout(20 * SECOND, pool.acquire_with(options)).await });
+    assert!(asked.expect("told in time").expect_err("both are held").is_timeout());
+    let drained =
+        busy.block_on(async { tokio::time::timeout(20 * SECOND, pool.drain(Duration::from_millis(50))).await });
+    assert_eq!(drained.expect("in time").killed, 2);
+    drop((held, lazy));
+}
+
+#[test]
+fn a_call_from_a_runtime_without_timers_costs_no_connection() {
+    let (transport, handle) = MockTransport::new();
+    let config = PoolConfig::builder().max_connections(1).validate_bypass(Duration::ZERO).build().expect("valid");
+    let pool = Pool::builder(transport).config(config).build().expect("valid");
+    let (whole, timeless) = (runtime(), Builder::new_current_thread().build().expect("starts"));
+    drop(whole.block_on(async { pool.acquire().await.expect("connects") }));
+    for _ in 0..3 {
+        drop(timeless.block_on(async { pool.acquire().await.expect("it is fine") }));
+    }
+    let stats = pool.stats();
+    assert_eq!((stats.created, stats.destroyed.total()), (1, 0));
+    timeless.block_on(async { pool.acquire().await.expect("it is fine").discard("to see that it is closed") });
+    drop(timeless.block_on(async { pool.acquire().await.expect("dialled where there are timers") }));
+    whole.block_on(pool.close());
+    handle.assert_each_closed_once();
 }

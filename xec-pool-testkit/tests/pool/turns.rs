@@ -7,14 +7,17 @@ use super::{MS, SECOND, at_most, world};
 
 #[tokio::test(start_paused = true)]
 async fn a_host_whose_connections_are_all_dead_costs_a_caller_its_time_and_no_more() {
-    let world = world(at_most(1));
-    world.handle.always(Hook::IsBroken, Step::fail(FailureKind::Lost));
-    let start = tokio::time::Instant::now();
-    let AcquireError::TimedOut(error) = world.pool.acquire().await.expect_err("none is fit") else { panic!() };
-    assert_eq!((start.elapsed(), error.limit()), (10 * SECOND, 10 * SECOND));
-    // One each 100 ms, and not as many as the processor can.
-    let dials = world.handle.calls(Hook::Connect);
-    assert!((50..=101).contains(&dials), "{dials}");
+    for (max, age) in [(1, 0), (1, 5), (2, 0), (2, 5), (4, 5)] {
+        let world = world(at_most(max));
+        tokio::time::advance(age * SECOND).await;
+        world.handle.always(Hook::IsBroken, Step::fail(FailureKind::Lost));
+        let start = tokio::time::Instant::now();
+        let AcquireError::TimedOut(error) = world.pool.acquire().await.expect_err("none is fit") else { panic!() };
+        assert_eq!((start.elapsed(), error.limit()), (10 * SECOND, 10 * SECOND));
+        // One each 100 ms, and not as many as the processor can.
+        let dials = world.handle.calls(Hook::Connect);
+        assert!((50..=101).contains(&dials), "at most {max}, {age} s old: {dials}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -108,6 +108,26 @@ async fn a_slow_subscriber_slows_nobody_and_learns_what_it_missed() {
     while events.next().await.is_some() {}
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_waker_that_panics_harms_nobody_but_its_owner() {
+    struct Bad;
+    impl std::task::Wake for Bad {
+        fn wake(self: Arc<Self>) {
+            panic!("bad waker");
+        }
+    }
+    let world = world(at_most(1));
+    let (mut theirs, mut ours) = (world.pool.subscribe(), world.pool.subscribe());
+    let (bad, mut theirs) = (Arc::new(Bad).into(), std::pin::pin!(theirs.next()));
+    assert!(theirs.as_mut().poll(&mut std::task::Context::from_waker(&bad)).is_pending());
+    for round in 1..4 {
+        drop(world.lease().await);
+        assert!(matches!(ours.next().await, Some(_)), "events go on");
+        while ours.try_next().is_some() {}
+        assert_eq!(world.recorder.count(|event| matches!(event, PoolEvent::Acquired { .. })), round);
+    }
+}
+
 /// Wants to know of leases, and of nothing else.
 #[derive(Default)]
 struct LeaseWatcher(Arc<Mutex<Vec<&'static str>>>);
