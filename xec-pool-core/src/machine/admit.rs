@@ -60,6 +60,10 @@ impl Machine {
         } else {
             self.settle(now);
         }
+        if self.queue.get(ticket).is_some_and(|waiter| waiter.deadline <= now) {
+            // It asks again, and its time is up; or it gave itself none.
+            self.expire_waiters(now);
+        }
         invariants::check(self);
         Ok(ticket)
     }

@@ -189,8 +189,10 @@ impl World {
             Asked::Lent(loan) => self.leases.push(Held { loan, call }),
             Asked::Waiting(ticket) => {
                 let deadline = self.machine.queue.get(ticket).map(|waiter| waiter.deadline);
+                // `None`: its time is up, and it is refused already.
+                let moved = call.deadline.is_some_and(|old| deadline.is_some_and(|new| old != new));
                 assert!(deadline <= Some(call.latest), "its deadline is later than any rule allows: {call:?}");
-                assert!(call.deadline.is_none_or(|old| Some(old) == deadline), "its deadline has moved: {call:?}");
+                assert!(!moved, "its deadline has moved: {call:?}");
                 self.waiting.insert(ticket, Call { deadline, ..call });
             }
             Asked::Refused(_) => {}
@@ -445,6 +447,27 @@ impl World {
         }
         assert_eq!(self.leases.len() as u32, capacity, "capacity was lost");
     }
+}
+
+/// Found by 100,000 lives.
+#[test]
+fn a_caller_who_asks_again_when_its_time_is_up_is_told_at_once() {
+    let limits = Limits { queue_capacity: 0, ..super::stories::limits(0, 2) };
+    let mut world = World::new(limits);
+    let dead_in_the_hand = Step::ComeHome(0, Homecoming::Unclaim(true));
+    for step in [
+        Step::Ask(None),
+        Step::Wait(10_000),
+        Step::Connect(0, false),
+        Step::Ask(None),
+        Step::Ask(None),
+        Step::Wait(10_000),
+        dead_in_the_hand,
+        Step::Wait(0),
+    ] {
+        world.live(&step);
+    }
+    assert!(world.waiting.is_empty(), "{:?}", world.waiting);
 }
 
 fn lives() -> u32 {
