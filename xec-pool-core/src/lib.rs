@@ -9,6 +9,14 @@
 //!
 //! Not here: any transport, any exporter, any breaker. `ARCHITECTURE.md` beside this crate is the map of the inside.
 
+/// A broken promise of ours: loud in debug builds, logged in release builds.
+macro_rules! bug {
+    ($($text:tt)*) => {{
+        if cfg!(debug_assertions) { panic!($($text)*) }
+        tracing::error!(target: "xec_pool", $($text)*);
+    }};
+}
+
 // What users hold.
 mod pool;
 

@@ -10,7 +10,10 @@ use crate::{
     Acquire, AcquireError, AcquireOptions, ConfigError, DrainReport, Endpoint, Events, Lease, PoolBuilder, PoolConfig,
     PoolId, Stats, Transport, WarmReport,
     ledger::Ledger,
-    machine::facts::{Asked, Refusal},
+    machine::{
+        facts::{Asked, Refusal},
+        moment::Span,
+    },
 };
 
 /// A pool of connections to one place. Cheap to clone; all clones are the same pool.
@@ -233,6 +236,13 @@ impl<T: Transport> Pool<T> {
     #[must_use]
     pub fn endpoint(&self) -> Option<&Endpoint> {
         self.ledger().endpoint.as_ref()
+    }
+
+    /// How long [`acquire`](Self::acquire) waits at most, in all (`acquire_timeout`); `None`: for ever.
+    #[must_use]
+    pub fn acquire_timeout(&self) -> Option<Duration> {
+        let limit = self.ledger().lock().machine.limits.acquire_timeout;
+        (limit != Span::FOREVER).then(|| limit.duration())
     }
 
     /// The transport it was built with.

@@ -66,7 +66,9 @@ impl<C> Shelf<C> {
     /// Takes a place for a connection that is to be dialled. `token` ends it at once.
     pub(crate) fn occupy(&mut self, slot: SlotId, token: Cancelled) {
         let place = self.take_place(slot);
-        debug_assert!(place.is_some(), "the machine ordered a dial, but deadpool has no place for it");
+        if place.is_none() {
+            bug!("{slot:?} is to be dialled, but deadpool has no place for it");
+        }
         let entry = Entry { place, connection: None, token };
         let index = slot.index as usize;
         if index < self.entries.len() {

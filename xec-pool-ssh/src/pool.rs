@@ -2,13 +2,9 @@
 
 use std::{ops::Deref, time::Instant};
 
-use xec_pool_core::{Acquire, AcquireError, ConfigError, Pool, PoolConfig};
+use xec_pool_core::{Acquire, AcquireError, AcquireOptions, ConfigError, Pool, PoolConfig};
 
 use crate::{Command, Output, Phase, SshConfig, SshError, SshTransport, channel::Order};
-
-/// How many idle connections in a row may turn out to be useless before a command gives up. All of a host's connections
-/// tend to die together, so this is no less than a pool holds by default.
-const USELESS_IN_A_ROW: usize = 10;
 
 /// A pool of connections to one host. Cheap to clone; all clones are the same pool.
 ///
@@ -73,7 +69,8 @@ impl SshPool {
     pub(crate) async fn run(&self, first: Acquire<'_, SshTransport>, order: Order) -> Result<Output, SshError> {
         let began = Instant::now();
         let mut lease = first.await.map_err(|error| self.refused(error))?;
-        for _ in 0..USELESS_IN_A_ROW {
+        // Ends: of the connections that were opened before there are only so many, and each is thrown away.
+        loop {
             match lease.carrier().run(order.clone()).await {
                 // One that was there before may be dead before anybody can know, or full of sessions whose commands
                 // were abandoned and live on. If a fresh one is, that is the answer.
@@ -81,12 +78,14 @@ impl SshPool {
                     if lease.opened() < began =>
                 {
                     lease.discard("it died while idle, or opens no more sessions");
-                    lease = self.0.acquire().await.map_err(|error| self.refused(error))?;
+                    // One wait in all, however many were dead.
+                    let left = self.0.acquire_timeout().map(|limit| limit.saturating_sub(began.elapsed()));
+                    let options = left.map_or_else(AcquireOptions::new, |left| AcquireOptions::new().timeout(left));
+                    lease = self.0.acquire_with(options).await.map_err(|error| self.refused(error))?;
                 }
                 result => return result,
             }
         }
-        lease.carrier().run(order).await
     }
 }
 

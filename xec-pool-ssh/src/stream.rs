@@ -249,6 +249,27 @@ mod tests {
         (Socket::new(near.unwrap()).unwrap(), far.unwrap().0)
     }
 
+    /// Forty milliseconds a command hang on the one, forty a connect on the other.
+    #[tokio::test]
+    async fn it_never_waits_for_company_and_acknowledges_at_once_while_it_hurries() {
+        let (socket, mut far) = pair().await;
+        assert!(socket.tcp.nodelay().unwrap());
+        #[cfg(target_os = "linux")]
+        {
+            let quick = || SockRef::from(&socket.tcp).tcp_quickack().unwrap();
+            SockRef::from(&socket.tcp).set_tcp_quickack(false).unwrap();
+            far.write_all(b"SSH-2.0-x\r\n").await.unwrap();
+            let mut stream = Stream::new(Arc::clone(&socket));
+            let _count = stream.read(&mut [0; 64]).await.unwrap();
+            assert!(quick(), "set again after each read");
+            socket.calm_down();
+            SockRef::from(&socket.tcp).set_tcp_quickack(false).unwrap();
+            far.write_all(b"more").await.unwrap();
+            let _count = stream.read(&mut [0; 64]).await.unwrap();
+            assert!(!quick(), "not any more");
+        }
+    }
+
     #[tokio::test]
     async fn the_kill_switch_wakes_a_reader_and_ends_the_connection() {
         let (socket, mut far) = pair().await;

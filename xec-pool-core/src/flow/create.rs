@@ -21,6 +21,9 @@ use crate::{
 /// and would stop the next one as well.
 const STOPPED_REST: Duration = Duration::from_millis(100);
 
+/// Also where no back-off is configured: `min_connections` would dial a refused port as fast as a processor can.
+const SHORTEST_REST: Duration = Duration::from_millis(1);
+
 /// A dial. Dropped before its end, it reports that it was stopped.
 pub(crate) struct Dial<T: Transport> {
     ledger: Arc<Ledger<T>>,
@@ -197,8 +200,8 @@ impl<T: Transport> Dial<T> {
             });
             let old = state.note_dial_failure(&error);
             let plain = self.ledger.times.after_setbacks(state.machine.setbacks());
-            let stopped = matches!(*error, DialError::Stopped).then_some(STOPPED_REST);
-            let retry_after = Span::from(plain.mul_f64(jitter).max(stopped.unwrap_or_default()));
+            let shortest = if matches!(*error, DialError::Stopped) { STOPPED_REST } else { SHORTEST_REST };
+            let retry_after = Span::from(plain.mul_f64(jitter).max(shortest));
             state.machine.take(Fact::ConnectFailed { slot: self.slot, kind, retry_after }, now);
             old
         });

@@ -26,7 +26,9 @@ impl<T: Transport> Ledger<T> {
     /// Under the lock: takes the connection off the shelf.
     pub(super) fn close(self: &Arc<Self>, state: &mut State<T>, slot: SlotId, reason: CloseReason) -> Option<Deed<T>> {
         let connection = state.shelf.take(slot);
-        debug_assert!(connection.is_some(), "{slot:?} is to be closed, but is not here");
+        if connection.is_none() {
+            bug!("{slot:?} is to be closed, but is not here");
+        }
         let (ledger, token) = (Arc::clone(self), state.shelf.token(slot));
         Some(Deed::Close(Ending { ledger, slot, reason, connection, token, timed_out: false }))
     }
@@ -73,7 +75,7 @@ impl<T: Transport> Drop for Ending<T> {
 /// Closes a connection that is in nobody's hands any more. `false`: not within its time.
 pub(super) async fn end<T: Transport>(ledger: &Ledger<T>, connection: Arc<T::Connection>, reason: CloseReason) -> bool {
     let Some(connection) = Arc::into_inner(connection) else {
-        debug_assert!(false, "a connection is closed while somebody holds it");
+        bug!("a connection is closed while somebody holds it");
         return true;
     };
     // Past its time the future is dropped, and the connection with it: the transport promises that this ends it.

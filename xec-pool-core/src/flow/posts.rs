@@ -100,7 +100,7 @@ impl<T: Transport> Posts<T> {
         match std::mem::replace(&mut *self.0[ticket.index as usize].lock(), Left::Answered(answer)) {
             Left::Waits { waker, .. } => Some(waker),
             Left::Nothing | Left::Answered(_) => {
-                debug_assert!(false, "{ticket:?} is answered, but nobody waits");
+                bug!("{ticket:?} is answered, but nobody waits");
                 None
             }
         }

@@ -27,7 +27,9 @@ impl<T: Transport> Ledger<T> {
     /// Under the lock: takes the connection off the shelf.
     pub(super) fn validate(self: &Arc<Self>, state: &mut State<T>, slot: SlotId, check: Check) -> Option<Deed<T>> {
         let connection = state.shelf.take(slot);
-        debug_assert!(connection.is_some(), "{slot:?} is to be checked, but is not here");
+        if connection.is_none() {
+            bug!("{slot:?} is to be checked, but is not here");
+        }
         let (ledger, token, began) = (Arc::clone(self), state.shelf.token(slot), self.clock.now());
         Some(Deed::Validate(Checking { ledger, slot, check, connection, token, began }))
     }

@@ -3,14 +3,6 @@
 //! Every method takes the time. A fact may cause orders (what the flow must do) and notes (what happened, for those
 //! who watch); both wait in lists until the flow takes them, under the same lock.
 
-/// A broken promise of ours: loud in debug builds, logged in release builds.
-macro_rules! bug {
-    ($($text:tt)*) => {{
-        if cfg!(debug_assertions) { panic!($($text)*) }
-        tracing::error!(target: "xec_pool", $($text)*);
-    }};
-}
-
 pub(crate) mod moment;
 
 // What there is: slots and those who wait.

@@ -177,6 +177,9 @@ impl SshConfigBuilder {
     }
 }
 
+/// Ten years: what is longer overflows clocks, in russh as well.
+const LONGEST: Duration = Duration::from_secs(10 * 365 * 24 * 60 * 60);
+
 impl Times {
     fn check(&self) -> Result<(), SshConfigError> {
         let fields = [
@@ -187,8 +190,10 @@ impl Times {
             ("inactivity_timeout", self.inactivity),
         ];
         for (field, time) in fields {
-            if time.is_some_and(|time| time.is_zero()) {
-                return Err(SshConfigError::Zero { field });
+            match time {
+                Some(given) if given.is_zero() => return Err(SshConfigError::Zero { field }),
+                Some(given) if given > LONGEST => return Err(SshConfigError::TooLong { field, given, most: LONGEST }),
+                Some(_) | None => {}
             }
         }
         if self.keepalive_max == 0 {

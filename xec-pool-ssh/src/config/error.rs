@@ -39,6 +39,17 @@ pub enum SshConfigError {
         /// The field.
         field: &'static str,
     },
+    /// No clock goes that far.
+    #[error("`{field}` is {given:?}; the longest is {most:?}")]
+    #[non_exhaustive]
+    TooLong {
+        /// The field.
+        field: &'static str,
+        /// What was given.
+        given: Duration,
+        /// The longest that is allowed.
+        most: Duration,
+    },
     /// A connection that is idle would be taken for dead before it was asked whether it lives.
     #[error(
         "`inactivity_timeout` ({inactivity_timeout:?}) must be longer than `keepalive_interval` ({keepalive_interval:?})"

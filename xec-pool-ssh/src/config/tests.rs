@@ -120,6 +120,21 @@ async fn a_bad_key_is_found_before_anything_is_dialled() {
     assert!(error.contains("tests/keys/id_encrypted is encrypted"), "{error}");
 }
 
+#[test]
+fn times_that_overflow_a_clock_are_refused() {
+    let max = Duration::MAX;
+    for (field, config) in [
+        ("connect_timeout", builder("a@h").connect_timeout(max)),
+        ("banner_timeout", builder("a@h").banner_timeout(max)),
+        ("auth_timeout", builder("a@h").auth_timeout(max)),
+        ("keepalive_interval", builder("a@h").keepalive_interval(max)),
+        ("inactivity_timeout", builder("a@h").inactivity_timeout(max)),
+    ] {
+        let error = refused(config);
+        assert!(error.starts_with(&format!("`{field}` is ")) && error.contains("the longest is"), "{error}");
+    }
+}
+
 #[cfg(feature = "serde")]
 mod from_json {
     use super::*;

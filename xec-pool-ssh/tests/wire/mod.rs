@@ -19,3 +19,6 @@ mod checks;
 
 // And all of it together.
 mod pool;
+
+// Also where the runtime goes.
+mod runtime;
