@@ -57,7 +57,8 @@ async fn run(flags: &Flags) -> Result<ExitCode, Failure> {
     let leaked = show.leaked(&place).await;
     println!("{report}\n\n{}\n{drained}", show.stats());
     if leaked == 0 {
-        println!("every connection closed");
+        let counted = if place.server().is_some() { "the server says so, too" } else { "by our count" };
+        println!("every connection closed ({counted})");
     }
     if flags.json {
         println!("{}", report.to_json(&place.name(), show.created(), leaked));

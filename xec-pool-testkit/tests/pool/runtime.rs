@@ -157,14 +157,14 @@ async fn an_idle_pool_keeps_no_task_and_wakes_up_whole() {
         let both = (pool.acquire().await.expect("connects"), pool.acquire().await.expect("connects"));
         assert!(tasks() > 0, "somebody keeps house while a connection is lent");
         drop(both);
-        tokio::time::sleep(100 * SECOND).await;
+        tokio::time::sleep(100 * SECOND).await; // sleep is the subject: being idle
         assert_eq!((pool.stats().open(), tasks()), (0, 0), "both have idled out, and nothing is due");
         handle.script(Hook::Connect, [Step::hang()]);
         let asked = tokio::time::Instant::now();
         assert!(pool.acquire().await.expect_err("the dial hangs").is_timeout(), "its deadline is kept all the same");
         assert_eq!(asked.elapsed().as_secs(), 10);
         assert_eq!(pool.stats().created, 2 * round);
-        tokio::time::sleep(100 * SECOND).await;
+        tokio::time::sleep(100 * SECOND).await; // sleep is the subject: being idle
     }
     pool.close().await;
     handle.assert_none_left();

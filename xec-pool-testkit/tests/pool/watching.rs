@@ -122,7 +122,7 @@ async fn a_waker_that_panics_harms_nobody_but_its_owner() {
     assert!(theirs.as_mut().poll(&mut std::task::Context::from_waker(&bad)).is_pending());
     for round in 1..4 {
         drop(world.lease().await);
-        assert!(matches!(ours.next().await, Some(_)), "events go on");
+        assert!(ours.next().await.is_some(), "events go on");
         while ours.try_next().is_some() {}
         assert_eq!(world.recorder.count(|event| matches!(event, PoolEvent::Acquired { .. })), round);
     }
