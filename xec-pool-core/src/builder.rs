@@ -10,7 +10,7 @@ use std::{
 };
 
 use crate::{
-    ConfigError, Gate, GateLink, Observer, Pool, PoolConfig, PoolEvent, PoolId, Stats, Transport, WeakPool,
+    Cause, ConfigError, Gate, GateLink, Observer, Pool, PoolConfig, PoolEvent, PoolId, Stats, Transport, WeakPool,
     clock::Clock,
     flow::caught,
     gate::GateFarEnd,
@@ -153,6 +153,16 @@ impl<T: Transport> GateFarEnd for FarEnd<T> {
         if let Some(ledger) = self.0.upgrade() {
             ledger.act(|state, _| state.event(|| event.take().expect("asked for once")));
         }
+    }
+
+    fn shut(&self, retry_after: Option<Duration>, cause: Option<Cause>) {
+        let Some(ledger) = self.0.upgrade() else { return };
+        // Causes are users' values: what is replaced is dropped after the lock.
+        let _old = ledger.act(|state, now| {
+            let old = std::mem::replace(&mut state.gate_cause, cause);
+            state.machine.take(Fact::Shut { retry_after: retry_after.into() }, now);
+            old
+        });
     }
 
     fn reopened(&self) {

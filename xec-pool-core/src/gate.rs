@@ -154,6 +154,7 @@ pub struct GateLink {
 /// The pool's side of a [`GateLink`].
 pub(crate) trait GateFarEnd: Send + Sync {
     fn emit(&self, event: PoolEvent);
+    fn shut(&self, retry_after: Option<Duration>, cause: Option<Cause>);
     fn reopened(&self);
     fn is_gone(&self) -> bool;
 }
@@ -178,6 +179,12 @@ impl GateLink {
     /// Gives an event to the pool's observer and subscribers.
     pub fn emit(&self, event: PoolEvent) {
         self.far_end.emit(event);
+    }
+
+    /// The gate has shut: to the pool it is as if it had just been told [`Denied::Shut`]. Unless told so, it learns of
+    /// it with its next dial, and so do the callers who wait for that.
+    pub fn shut(&self, retry_after: Option<Duration>, cause: Option<Cause>) {
+        self.far_end.shut(retry_after, cause);
     }
 
     /// The gate may answer otherwise now: the pool asks again if it has a reason to dial.

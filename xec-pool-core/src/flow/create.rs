@@ -33,6 +33,8 @@ pub(crate) struct Dial<T: Transport> {
     parent: Option<Arc<dyn Observation>>,
     observation: Option<Arc<dyn Observation>>,
     pass: Option<Pass>,
+    /// How often the gate had spoken up when this dial was ordered.
+    gate_words: u64,
     began: Moment,
     over: bool,
 }
@@ -49,9 +51,10 @@ impl<T: Transport> Ledger<T> {
         let token = Cancelled::new();
         state.shelf.occupy(slot, token.clone());
         let parent = ticket.and_then(|ticket| state.posts.observation_of(ticket));
-        let began = self.clock.now();
+        let (began, gate_words) = (self.clock.now(), state.machine.gate_words());
+        let (observation, pass, over) = (None, None, false);
         let ledger = Arc::clone(self);
-        Deed::Connect(Dial { ledger, slot, attempt, token, parent, observation: None, pass: None, began, over: false })
+        Deed::Connect(Dial { ledger, slot, attempt, token, parent, observation, pass, gate_words, began, over })
     }
 
     /// A connection says that it died: any thread, any time, also after it is gone.
@@ -104,7 +107,10 @@ impl<T: Transport> Dial<T> {
         self.over = true;
         // Causes are users' values: what is replaced is dropped after the lock.
         let _old = self.ledger.act(|state, now| {
+            let outdated = state.machine.gate_words() != self.gate_words;
             let (denied, old) = match denied {
+                Denied::Shut { cause, .. } if outdated => (Denial::Outdated, cause),
+                Denied::Busy if outdated => (Denial::Outdated, None),
                 Denied::Shut { retry_after, cause } => {
                     let denied = Denial::Shut { retry_after: Span::from(retry_after) };
                     (denied, std::mem::replace(&mut state.gate_cause, cause))

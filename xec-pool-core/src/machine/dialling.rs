@@ -28,6 +28,8 @@ pub(crate) struct Dialling {
     /// The last dial failed in a way that is never retried: only callers may dial, until one succeeds.
     latched: bool,
     gate: GateSaid,
+    /// How often it spoke up, unasked.
+    gate_words: u64,
     /// A caller that found nobody waiting is being admitted, long enough after the last setback.
     newcomer: bool,
 }
@@ -56,6 +58,7 @@ impl Dialling {
             last_kind: FailureKind::Other,
             latched: false,
             gate: GateSaid::Pass,
+            gate_words: 0,
             newcomer: false,
         }
     }
@@ -160,7 +163,26 @@ impl Dialling {
     }
 
     pub(super) fn reopened(&mut self) {
+        if matches!(self.gate, GateSaid::Shut { .. }) {
+            // Who shut the pool out answers for its credentials, too.
+            self.latched = false;
+        }
         self.gate = GateSaid::Pass;
+    }
+
+    pub(super) fn spoke_up(&mut self) {
+        self.gate_words += 1;
+    }
+
+    pub(super) fn gate_words(&self) -> u64 {
+        self.gate_words
+    }
+
+    /// It reopened while it was being asked. Not at once: it may do so whenever it is asked.
+    pub(super) fn ask_again(&mut self, now: Moment) {
+        if self.gate == GateSaid::Pass {
+            self.busy(SHORTEST_NO, now);
+        }
     }
 
     /// Until when the gate is known to be shut.

@@ -30,6 +30,10 @@ pub(crate) enum Fact {
         slot: SlotId,
         denied: Denial,
     },
+    /// The gate says, unasked, that nobody may dial.
+    Shut {
+        retry_after: Span,
+    },
     /// The gate says that it may answer otherwise now.
     Reopened,
     Passed(SlotId),
@@ -71,8 +75,12 @@ pub(crate) enum Fate {
 /// How a gate refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Denial {
-    Shut { retry_after: Span },
+    Shut {
+        retry_after: Span,
+    },
     Busy,
+    /// It has spoken up since it was asked, so its answer says nothing any more.
+    Outdated,
 }
 
 /// Something the flow must do.

@@ -12,6 +12,7 @@ pub(crate) const ALL: &[Promise] = &[
     ("the_queue_is_bounded", the_queue_is_bounded),
     ("nobody_waits_in_vain", nobody_waits_in_vain),
     ("nobody_waits_for_a_dial_that_could_start", nobody_waits_for_a_dial_that_could_start),
+    ("nobody_waits_at_a_shut_gate", nobody_waits_at_a_shut_gate),
     ("the_shelf_holds_the_idle_and_only_them", the_shelf_holds_the_idle_and_only_them),
     ("fifo_is_exact", fifo_is_exact),
     ("draining_keeps_nothing", draining_keeps_nothing),
@@ -52,6 +53,11 @@ fn nobody_waits_in_vain(machine: &Machine) -> bool {
 /// Where callers wait, a place is free and nothing holds dials back, a dial is on its way for them.
 fn nobody_waits_for_a_dial_that_could_start(machine: &Machine) -> bool {
     machine.suspended || machine.phase != Phase::Open || !machine.could_dial_for_callers()
+}
+
+/// Where the gate is shut and there is nothing that could serve them, callers have been told.
+fn nobody_waits_at_a_shut_gate(machine: &Machine) -> bool {
+    machine.suspended || machine.phase != Phase::Open || machine.queue.is_empty() || !machine.is_shut_out()
 }
 
 fn the_shelf_holds_the_idle_and_only_them(machine: &Machine) -> bool {

@@ -24,7 +24,8 @@ enum Step {
     GiveUp(usize),
     Connect(usize, bool),
     FailDial(usize, u8, u16),
-    Deny(usize, Option<u16>),
+    Deny(usize, Option<u16>, bool),
+    Shut(Option<u16>),
     Reopen,
     EndCheck(usize, bool),
     ComeHome(usize, Homecoming),
@@ -61,7 +62,9 @@ fn step() -> impl Strategy<Value = Step> {
         4 => pick.clone().prop_map(Step::GiveUp),
         12 => (pick.clone(), any::<bool>()).prop_map(|(n, mortal)| Step::Connect(n, mortal)),
         4 => (pick.clone(), 0..5_u8, 0..4_000_u16).prop_map(|(n, kind, wait)| Step::FailDial(n, kind, wait)),
-        2 => (pick.clone(), prop::option::of(0..9_000_u16)).prop_map(|(n, wait)| Step::Deny(n, wait)),
+        2 => (pick.clone(), prop::option::of(0..9_000_u16), prop::bool::weighted(0.2))
+            .prop_map(|(n, wait, outdated)| Step::Deny(n, wait, outdated)),
+        1 => prop::option::weighted(0.9, 0..9_000_u16).prop_map(Step::Shut),
         1 => Just(Step::Reopen),
         8 => (pick.clone(), prop::bool::weighted(0.7)).prop_map(|(n, passed)| Step::EndCheck(n, passed)),
         14 => (pick.clone(), 0..10_u8).prop_map(|(n, fate)| Step::ComeHome(n, Homecoming::Return(fate))),
@@ -307,14 +310,20 @@ impl World {
                     self.take(Fact::ConnectFailed { slot, kind, retry_after });
                 }
             }
-            Step::Deny(n, wait) => {
+            Step::Deny(n, wait, outdated) => {
                 if let Some(at) = pick(self.dials.len(), n) {
                     let slot = self.dials.remove(at);
-                    let denied = wait.map_or(Denial::Busy, |ms| Denial::Shut {
-                        retry_after: Span::from(Duration::from_millis(u64::from(ms))),
-                    });
+                    let denied = match wait.map(|ms| Duration::from_millis(u64::from(ms)).into()) {
+                        _ if outdated => Denial::Outdated,
+                        Some(retry_after) => Denial::Shut { retry_after },
+                        None => Denial::Busy,
+                    };
                     self.take(Fact::Denied { slot, denied });
                 }
+            }
+            Step::Shut(wait) => {
+                let retry_after = wait.map(|ms| Duration::from_millis(u64::from(ms))).into();
+                self.take(Fact::Shut { retry_after });
             }
             Step::Reopen => self.take(Fact::Reopened),
             Step::EndCheck(n, passed) => {

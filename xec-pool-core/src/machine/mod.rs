@@ -131,6 +131,7 @@ impl Machine {
             Fact::Connected { slot, lifetime } => self.connected(slot, lifetime, now),
             Fact::ConnectFailed { slot, kind, retry_after } => self.connect_failed(slot, kind, retry_after, now),
             Fact::Denied { slot, denied } => self.denied(slot, denied, now),
+            Fact::Shut { retry_after } => self.shut(retry_after, now),
             Fact::Reopened => self.reopened(),
             Fact::Passed(slot) => self.passed(slot, now),
             Fact::Failed(slot) => self.failed(slot),

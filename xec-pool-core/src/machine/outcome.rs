@@ -70,16 +70,30 @@ impl Machine {
         self.step(id, None);
         self.order(Order::Vacate(id));
         match denial {
-            Denial::Shut { retry_after } => {
-                self.dialling.shut(retry_after, now);
-                self.warms.iter_mut().for_each(|warm| warm.given_up = true);
-            }
+            Denial::Shut { retry_after } => self.refuse_dials(retry_after, now),
             Denial::Busy => self.dialling.busy(self.limits.evict_interval, now),
+            Denial::Outdated => self.dialling.ask_again(now),
         }
     }
 
+    pub(super) fn shut(&mut self, retry_after: Span, now: Moment) {
+        self.dialling.spoke_up();
+        self.refuse_dials(retry_after, now);
+    }
+
+    fn refuse_dials(&mut self, retry_after: Span, now: Moment) {
+        self.dialling.shut(retry_after, now);
+        self.warms.iter_mut().for_each(|warm| warm.given_up = true);
+    }
+
     pub(super) fn reopened(&mut self) {
+        self.dialling.spoke_up();
         self.dialling.reopened();
+    }
+
+    /// How often the gate has spoken up, unasked: an answer of before that is outdated.
+    pub(crate) fn gate_words(&self) -> u64 {
+        self.dialling.gate_words()
     }
 
     pub(super) fn passed(&mut self, id: SlotId, now: Moment) {

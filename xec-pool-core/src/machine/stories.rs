@@ -4,6 +4,8 @@ mod admit;
 
 mod dialling;
 
+mod gate;
+
 mod keep;
 
 mod verbs;
@@ -156,6 +158,8 @@ impl Story {
             ["shut", id, time] => {
                 Fact::Denied { slot: self.slot(id), denied: Denial::Shut { retry_after: span(time) } }
             }
+            ["shut", time] => Fact::Shut { retry_after: span(time) },
+            ["outdated", id] => Fact::Denied { slot: self.slot(id), denied: Denial::Outdated },
             ["busy", id] => Fact::Denied { slot: self.slot(id), denied: Denial::Busy },
             ["reopened"] => Fact::Reopened,
             _ => panic!("no such line: {line}"),

@@ -124,6 +124,11 @@ impl Machine {
         self.dials_for_callers() > 0 && self.free_places() > 0 && self.dialling.may_start(connecting, false, self.now)
     }
 
+    /// Whether the gate is shut, and nothing is there that could serve a caller.
+    pub(super) fn is_shut_out(&self) -> bool {
+        self.supply() == 0 && self.dialling.shut_until(self.now).is_some()
+    }
+
     /// How many dials `min_connections`, `warm` and losses want beyond those under way.
     fn dials_for_others(&self) -> u32 {
         let staying = self.open() + self.slots.count(ConnectionState::Connecting) - self.retiring;

@@ -138,3 +138,60 @@ async fn a_gate_that_is_to_be_asked_again_at_once_is_not_asked_for_ever_on_one_s
     tokio::time::advance(MS).await;
     drop(pool.acquire().await.expect("open again"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_that_shuts_unasked_fails_those_at_once_whom_nothing_can_serve() {
+    let (transport, handle) = MockTransport::new();
+    let doorman = Arc::new(Doorman::default());
+    let config = at_most(1).retry_delay(8 * SECOND).build().expect("valid");
+    let pool = Pool::builder(transport).config(config).gate(Arc::clone(&doorman)).build().expect("nothing unclaimed");
+    handle.script(Hook::Connect, [Step::fail(xec_pool_core::FailureKind::Unreachable)]);
+    let (begin, mut events) = (tokio::time::Instant::now(), pool.subscribe());
+    let (refused, ()) = tokio::join!(pool.acquire(), async {
+        while !matches!(events.next().await, Some(PoolEvent::RetryScheduled { .. })) {}
+        doorman.links.lock().unwrap()[0].shut(Some(30 * SECOND), Some(Arc::new(std::io::Error::other("why"))));
+    });
+    let error = refused.expect_err("it sat out a back-off, and the gate shut");
+    let AcquireError::CircuitOpen { retry_after: Some(after), cause: Some(cause), .. } = &error else {
+        panic!("{error}")
+    };
+    assert_eq!((*after, cause.to_string(), begin.elapsed()), (30 * SECOND, "why".to_owned(), Duration::ZERO));
+    assert_eq!(*doorman.asked.lock().unwrap(), 1, "it need not be asked again to be known as shut");
+}
+
+/// Reopens while it is being asked, and answers as before: as a gate may of which several pools ask at once.
+#[derive(Default)]
+struct Hasty {
+    link: Mutex<Option<GateLink>>,
+    asked: Mutex<u32>,
+}
+
+impl Gate for Hasty {
+    fn attach(&self, link: GateLink) {
+        *self.link.lock().unwrap() = Some(link);
+    }
+
+    fn admit(&self, _: &DialRequest) -> Result<Pass, Denied> {
+        let asked = {
+            let mut asked = self.asked.lock().unwrap();
+            *asked += 1;
+            *asked
+        };
+        let link = self.link.lock().unwrap().clone().expect("attached before it is asked");
+        link.reopened();
+        match asked {
+            1 => Err(Denied::Busy),
+            2 => Err(Denied::shut(None, None)),
+            _ => Ok(Pass::free()),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_gate_says_while_it_is_asked_is_newer_than_its_answer() {
+    let (transport, _handle) = MockTransport::new();
+    let pool = Pool::builder(transport).gate(Hasty::default()).build().expect("nothing unclaimed");
+    let begin = tokio::time::Instant::now();
+    drop(pool.acquire().await.expect("neither answer counts any more"));
+    assert!(begin.elapsed() < 10 * MS, "{:?}", begin.elapsed());
+}

@@ -1,4 +1,4 @@
-//! When dials start, and what follows when they fail or are denied.
+//! When dials start, and what follows when they fail.
 
 use expect_test::expect;
 
@@ -225,75 +225,6 @@ fn a_newcomer_that_finds_nobody_waiting_need_not_sit_out_a_long_back_off() {
             gave-up 2:
             after 1s:
             ask: Ticket(3) waits -> Connect(SlotId(2), Ticket(3), attempt 2)
-        "#]],
-    );
-}
-
-#[test]
-fn a_shut_gate_refuses_those_nothing_can_serve_and_is_asked_again_in_time() {
-    check(
-        limits(0, 2),
-        "
-        ask
-        shut 1 5s
-        ask
-        after 5s
-        ask
-        connected 2
-    ",
-        expect![[r#"
-            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
-            shut 1 5s: -> Vacate(SlotId(1)) -> Refuse(Ticket(1), CircuitOpen { retry_after: Some(Span(5000000000)) })
-            ask: CircuitOpen { retry_after: Some(Span(5000000000)) }
-            after 5s:
-            ask: Ticket(2) waits -> Connect(SlotId(2), Ticket(2), attempt 1)
-            connected 2: -> Lend(SlotId(2), Ticket(2))
-        "#]],
-    );
-}
-
-#[test]
-fn while_something_lent_can_serve_them_callers_wait_before_a_shut_gate() {
-    check(
-        limits(0, 2),
-        "
-        ask
-        connected 1
-        ask
-        shut 2 5s
-        ask
-        returned 1
-        returned 1
-    ",
-        expect![[r#"
-            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
-            connected 1: -> Lend(SlotId(1), Ticket(1))
-            ask: Ticket(2) waits -> Connect(SlotId(2), Ticket(2), attempt 1)
-            shut 2 5s: -> Vacate(SlotId(2))
-            ask: Ticket(3) waits
-            returned 1: -> Lend(SlotId(1), Ticket(2))
-            returned 1: -> Lend(SlotId(1), Ticket(3))
-        "#]],
-    );
-}
-
-#[test]
-fn a_busy_gate_refuses_nobody_and_is_asked_again_when_it_reopens() {
-    check(
-        limits(0, 2),
-        "
-        ask
-        busy 1
-        ask
-        after 1s
-        reopened
-    ",
-        expect![[r#"
-            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
-            busy 1: -> Vacate(SlotId(1))
-            ask: Ticket(2) waits
-            after 1s:
-            reopened: -> Connect(SlotId(2), Ticket(1), attempt 1)
         "#]],
     );
 }
