@@ -121,7 +121,8 @@ impl<T: Transport> PoolBuilder<T> {
 fn introduce<T: Transport>(ledger: &Arc<Ledger<T>>) {
     let weak = Arc::downgrade(ledger);
     if let Some(gate) = &ledger.gate {
-        let link = GateLink::new(ledger.id, ledger.name.shared(), Arc::new(FarEnd(weak.clone())));
+        let (name, endpoint) = (ledger.name.shared(), ledger.endpoint.clone());
+        let link = GateLink::new(ledger.id, name, endpoint, Arc::new(FarEnd(weak.clone())));
         caught(|| gate.attach(link));
     }
     if let Some(observer) = &ledger.observer {

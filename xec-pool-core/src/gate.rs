@@ -148,6 +148,7 @@ impl Denied {
 pub struct GateLink {
     pool: PoolId,
     name: Arc<str>,
+    endpoint: Option<Endpoint>,
     far_end: Arc<dyn GateFarEnd>,
 }
 
@@ -160,8 +161,8 @@ pub(crate) trait GateFarEnd: Send + Sync {
 }
 
 impl GateLink {
-    pub(crate) fn new(pool: PoolId, name: Arc<str>, far_end: Arc<dyn GateFarEnd>) -> Self {
-        Self { pool, name, far_end }
+    pub(crate) fn new(pool: PoolId, name: Arc<str>, endpoint: Option<Endpoint>, far_end: Arc<dyn GateFarEnd>) -> Self {
+        Self { pool, name, endpoint, far_end }
     }
 
     /// The pool at the other end.
@@ -174,6 +175,12 @@ impl GateLink {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Where it dials to, where the transport tells.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref()
     }
 
     /// Gives an event to the pool's observer and subscribers.

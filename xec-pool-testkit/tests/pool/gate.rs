@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use xec_pool_core::{AcquireError, Denied, DialRequest, Gate, GateLink, Pass, Pool, PoolEvent, Settlement};
+use xec_pool_core::{AcquireError, Denied, DialRequest, Endpoint, Gate, GateLink, Pass, Pool, PoolEvent, Settlement};
 use xec_pool_testkit::mock::{Hook, MockTransport, Step};
 
 use super::{MS, SECOND, at_most};
@@ -125,6 +125,16 @@ async fn a_gate_speaks_through_the_pool_and_keeps_nothing_alive() {
     while events.next().await.is_some() {}
     assert!(link.is_gone());
     link.reopened();
+}
+
+#[tokio::test]
+async fn a_gate_learns_whom_it_guards_and_where_that_dials_to() {
+    let (transport, _handle) = MockTransport::new();
+    let (doorman, endpoint) = (Arc::new(Doorman::default()), Endpoint::new("web1", 22));
+    let builder = Pool::builder(transport.at(endpoint.clone())).name("web").gate(Arc::clone(&doorman));
+    let pool = builder.build().expect("nothing unclaimed");
+    let link = doorman.links.lock().unwrap()[0].clone();
+    assert_eq!((link.pool(), link.name(), link.endpoint()), (pool.id(), pool.name(), Some(&endpoint)));
 }
 
 #[tokio::test(start_paused = true)]
