@@ -1,0 +1,90 @@
+//! What pools must hear, written down under the breaker's lock, and so in its order, and told after it.
+
+use std::{collections::VecDeque, time::Duration};
+
+use xec_pool_core::{Cause, GateLink, PoolEvent, PoolId};
+
+/// More than that wait for nobody: the oldest go. The last one says how things stand, so no pool is misled.
+const MOST_WAITING: usize = 1_024;
+
+/// One piece of news.
+#[derive(Debug)]
+pub(crate) enum Word {
+    /// `until`: on the breaker's clock; `None`: until somebody decides otherwise.
+    Opened {
+        until: Option<Duration>,
+        cause: Option<Cause>,
+    },
+    /// It was open already, and is held so now.
+    Held {
+        cause: Option<Cause>,
+    },
+    HalfOpened,
+    /// A probe is free.
+    Freed,
+    Closed,
+}
+
+impl Word {
+    /// Tells a pool: its watchers, then itself.
+    pub(crate) fn tell(&self, pool: &GateLink, now: Duration) {
+        match self {
+            Self::Opened { until, cause } => {
+                let retry_after = until.map(|until| until.saturating_sub(now));
+                pool.emit(PoolEvent::circuit_opened(retry_after, cause.clone()));
+                pool.shut(retry_after, cause.clone());
+            }
+            Self::Held { cause } => pool.shut(None, cause.clone()),
+            // It asks by itself: it was told when.
+            Self::HalfOpened => pool.emit(PoolEvent::CircuitHalfOpened),
+            Self::Freed => pool.reopened(),
+            Self::Closed => {
+                pool.emit(PoolEvent::CircuitClosed);
+                pool.reopened();
+            }
+        }
+    }
+}
+
+/// News, and whom it is for.
+#[derive(Debug)]
+pub(crate) struct Letter {
+    /// `None`: every pool.
+    pub(crate) to: Option<PoolId>,
+    pub(crate) word: Word,
+}
+
+/// Letters on their way. One thread at a time carries them, so none overtakes another.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    waiting: VecDeque<Letter>,
+    carried: bool,
+}
+
+impl News {
+    /// A letter that found no room is for after the lock.
+    #[must_use = "it holds a user's value"]
+    pub(crate) fn write(&mut self, letter: Letter) -> Option<Letter> {
+        self.waiting.push_back(letter);
+        if self.waiting.len() > MOST_WAITING { self.waiting.pop_front() } else { None }
+    }
+
+    /// Whether there is something to carry, and nobody does: then the caller must.
+    pub(crate) fn take_turn(&mut self) -> bool {
+        let mine = !self.carried && !self.waiting.is_empty();
+        self.carried |= mine;
+        mine
+    }
+
+    /// The next letter for whoever carries; with the last one the turn is over.
+    pub(crate) fn next(&mut self) -> Option<Letter> {
+        let letter = self.waiting.pop_front();
+        self.carried = letter.is_some();
+        letter
+    }
+
+    /// Whoever carried them is gone.
+    pub(crate) fn drop_turn(&mut self) {
+        self.carried = false;
+    }
+}
