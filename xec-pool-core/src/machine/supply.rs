@@ -25,6 +25,8 @@ impl Machine {
         if !self.suspended {
             self.dials_owed = self.dials_owed.min(self.queue.len());
             self.serve_from_idle(now);
+            // Before the dials: where nothing holds the next one back, it would be hope for ever.
+            self.give_up_on_dials(now);
             self.start_dials(now);
             let connecting = self.slots.count(ConnectionState::Connecting);
             if self.dials_owed > connecting {
@@ -32,7 +34,6 @@ impl Machine {
                 self.dials_owed = connecting;
                 self.serve_from_idle(now);
             }
-            self.give_up_on_dials(now);
         }
         self.finish_retirements();
         self.settle_warms();

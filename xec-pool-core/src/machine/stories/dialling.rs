@@ -101,6 +101,27 @@ fn a_caller_fails_after_one_dial_and_its_retries() {
 }
 
 #[test]
+fn without_a_back_off_a_caller_still_fails_after_one_dial_and_its_retries() {
+    check(
+        Limits { retry_attempts: 1, ..limits(0, 4) },
+        "
+        ask
+        failed 1 unreachable 0ms
+        ask
+        failed 2 unreachable 0ms
+        failed 3 unreachable 0ms
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            failed 1 unreachable 0ms: -> Vacate(SlotId(1)) -> Connect(SlotId(2), Ticket(1), attempt 2)
+            ask: Ticket(2) waits
+            failed 2 unreachable 0ms: -> Vacate(SlotId(2)) -> Refuse(Ticket(1), Connect { attempts: 2, kind: Unreachable }) -> Connect(SlotId(3), Ticket(2), attempt 3)
+            failed 3 unreachable 0ms: -> Vacate(SlotId(3)) -> Refuse(Ticket(2), Connect { attempts: 2, kind: Unreachable })
+        "#]],
+    );
+}
+
+#[test]
 fn a_caller_whom_a_lent_connection_can_serve_waits_on() {
     check(
         Limits { retry_attempts: 0, ..limits(0, 2) },
