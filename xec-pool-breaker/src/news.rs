@@ -32,7 +32,10 @@ impl Word {
             Self::Opened { until, cause } => {
                 let retry_after = until.map(|until| until.saturating_sub(now));
                 pool.emit(PoolEvent::circuit_opened(retry_after, cause.clone()));
-                pool.shut(retry_after, cause.clone());
+                // Its time may be over before anybody looked; then there is nobody to keep out any more.
+                if retry_after != Some(Duration::ZERO) {
+                    pool.shut(retry_after, cause.clone());
+                }
             }
             Self::Held { cause } => pool.shut(None, cause.clone()),
             // It asks by itself: it was told when.
