@@ -13,7 +13,7 @@ pub(crate) fn run() -> Done {
     arrows::run()?;
     licences::run()?;
     seeds::run()?;
-    let features = all_features()?;
+    let features = Workspace::read()?.features(|feature| feature != SLOW);
     let clippy = ["--workspace", "--all-targets", "--features", &features, "--", "-D", "warnings"];
     run::run(run::cargo("clippy").args(clippy))?;
     each_feature_alone()?;
@@ -22,20 +22,10 @@ pub(crate) fn run() -> Done {
 }
 
 /// Builds a C library for minutes, in place of [`BACKEND`]: looked at by hand when the dialling of it changes.
-const SLOW: &str = "aws-lc-rs";
+pub(crate) const SLOW: &str = "aws-lc-rs";
 
 /// russh builds with exactly one backend, or not at all.
 const BACKEND: &str = "ring";
-
-/// Every feature of every crate but the slow one, as cargo takes them.
-fn all_features() -> Result<String, run::Failure> {
-    let workspace = Workspace::read()?;
-    let named = workspace.ours().flat_map(|package| {
-        let quick = package.features.iter().filter(|feature| *feature != SLOW && *feature != "default");
-        quick.map(|feature| format!("{}/{feature}", package.name)).collect::<Vec<_>>()
-    });
-    Ok(named.collect::<Vec<_>>().join(","))
-}
 
 /// Each feature of each crate by itself, and none: a feature that only builds beside another one is found here.
 fn each_feature_alone() -> Done {

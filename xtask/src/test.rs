@@ -3,17 +3,19 @@
 use std::process::Command;
 
 use crate::{
+    arrows::DEMANDING,
+    check::SLOW,
     run::{self, Done},
     sshd,
     workspace::{Package, Target, Workspace},
 };
 
-/// Lives of the property test of the machine in a long run (2,000 without it).
+/// Lives of each property test that counts them in a long run (2,000 or 3,000 without it).
 const LONG_LIVES: &str = "100000";
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// 100,000 random lives of the machine instead of 2,000.
+    /// 100,000 random lives of the pool's machine and of the breaker's, instead of 2,000 and 3,000.
     #[arg(long)]
     long: bool,
 }
@@ -21,12 +23,15 @@ pub(crate) struct Options {
 /// Nothing is printed after the last runner: its own last lines are what a reader looks for.
 pub(crate) fn run(options: &Options) -> Done {
     let runner = Runner { nextest: run::cargo_has("nextest"), long: options.long };
-    run::run(runner.command().arg("--workspace"))?;
+    let workspace = Workspace::read()?;
+    let features = workspace.features(|feature| feature != SLOW && !DEMANDING.contains(&feature));
+    let rust_only = ["--workspace", "--features", &features];
+    run::run(runner.command().args(rust_only))?;
     if runner.nextest {
         // nextest runs no doc tests; plain `cargo test` above has already run them.
-        run::run(run::cargo("test").args(["--workspace", "--doc"]))?;
+        run::run(run::cargo("test").args(rust_only).arg("--doc"))?;
     }
-    for package in Workspace::read()?.ours() {
+    for package in workspace.ours() {
         let demanding: Vec<&Target> = demanding(package).collect();
         if !demanding.is_empty() {
             runner.run_demanding(package, &demanding)?;

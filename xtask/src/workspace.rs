@@ -66,6 +66,13 @@ impl Workspace {
         self.packages.iter().filter(|package| package.ours)
     }
 
+    /// Those features of our packages that are wanted, as cargo takes them.
+    pub(crate) fn features(&self, wanted: impl Fn(&str) -> bool) -> String {
+        let all = self.ours().flat_map(|package| package.features.iter().map(move |feature| (package, feature)));
+        let wanted = all.filter(|(_, feature)| *feature != "default" && wanted(feature));
+        wanted.map(|(package, feature)| format!("{}/{feature}", package.name)).collect::<Vec<_>>().join(",")
+    }
+
     /// One of our packages with one of its targets.
     pub(crate) fn target(&self, package: &str, kind: &str, name: &str) -> Done<&Target> {
         self.ours()
