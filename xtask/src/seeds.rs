@@ -52,7 +52,7 @@ const HEADINGS: &[(&str, Owed)] = &[
     ("Connection Events", Answer),
     ("Error Handling", Nothing),
     ("Connection Failures", Answer),
-    ("Circuit Breaker", Later("the breaker itself; core has the gate it plugs into")),
+    ("Circuit Breaker", Answer),
     ("Best Practices", Nothing),
     ("Do's", Answer),
     ("Don'ts", Answer),
