@@ -19,7 +19,6 @@
 //! let breaker = Breaker::new(config);          // clones are the same breaker: one for all pools of a host
 //! let host = SshConfig::builder("user@server.com".parse()?).build()?;
 //! let pool: SshPool = Pool::builder(SshTransport::new(host)).gate(breaker.clone()).build()?.into();
-//!
 //! let mut events = pool.subscribe();
 //! tokio::spawn(async move {
 //!     while let Some(event) = events.next().await {
@@ -47,8 +46,10 @@ mod config;
 
 mod state;
 
-// Inside: it decides, it tells.
+// Inside: it decides, it keeps, it tells.
 mod circuit;
+
+mod ledger;
 
 mod news;
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use xec_pool_core::{Cause, GateLink, PoolEvent, PoolId};
 
-/// More than that wait for nobody: the oldest go. The last one says how things stand, so no pool is misled.
+/// More than that wait for nobody: the oldest go, and in their place every pool is told to ask again.
 const MOST_WAITING: usize = 1_024;
 
 /// One piece of news.
@@ -61,6 +61,8 @@ pub(crate) struct Letter {
 #[derive(Debug, Default)]
 pub(crate) struct News {
     waiting: VecDeque<Letter>,
+    /// One found no room: some pool may think itself shut out that is not.
+    missed: bool,
     carried: bool,
 }
 
@@ -69,7 +71,9 @@ impl News {
     #[must_use = "it holds a user's value"]
     pub(crate) fn write(&mut self, letter: Letter) -> Option<Letter> {
         self.waiting.push_back(letter);
-        if self.waiting.len() > MOST_WAITING { self.waiting.pop_front() } else { None }
+        let missed = if self.waiting.len() > MOST_WAITING { self.waiting.pop_front() } else { None };
+        self.missed |= missed.is_some();
+        missed
     }
 
     /// Whether there is something to carry, and nobody does: then the caller must.
@@ -81,7 +85,8 @@ impl News {
 
     /// The next letter for whoever carries; with the last one the turn is over.
     pub(crate) fn next(&mut self) -> Option<Letter> {
-        let letter = self.waiting.pop_front();
+        let ask_again = || Letter { to: None, word: Word::Freed };
+        let letter = std::mem::take(&mut self.missed).then(ask_again).or_else(|| self.waiting.pop_front());
         self.carried = letter.is_some();
         letter
     }
@@ -89,5 +94,42 @@ impl News {
     /// Whoever carried them is gone.
     pub(crate) fn drop_turn(&mut self) {
         self.carried = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn opened(pool: u64) -> Letter {
+        Letter { to: Some(PoolId::new(pool)), word: Word::Opened { until: None, cause: None } }
+    }
+
+    #[test]
+    fn those_whose_letter_found_no_room_are_told_to_ask_again() {
+        let mut news = News::default();
+        for pool in 0..1_024 {
+            assert!(news.write(opened(pool)).is_none());
+        }
+        assert_eq!(news.write(opened(1_024)).and_then(|oldest| oldest.to), Some(PoolId::new(0)));
+        let first = news.next().expect("there is some");
+        assert!(matches!(first, Letter { to: None, word: Word::Freed }), "{first:?}");
+        for pool in 1..1_025 {
+            assert_eq!(news.next().and_then(|letter| letter.to), Some(PoolId::new(pool)));
+        }
+        assert!(news.next().is_none());
+    }
+
+    #[test]
+    fn one_at_a_time_carries_them_and_a_turn_that_was_dropped_is_free_again() {
+        let mut news = News::default();
+        assert!(!news.take_turn(), "there is nothing to carry");
+        let _ = news.write(opened(1));
+        assert!(news.take_turn() && !news.take_turn());
+        news.drop_turn();
+        assert!(news.take_turn());
+        assert!(news.next().is_some() && news.next().is_none());
+        let _ = news.write(opened(2));
+        assert!(news.take_turn(), "the last letter ended the turn");
     }
 }

@@ -15,7 +15,7 @@ const THRESHOLD: u32 = 3;
 const OPEN_FOR: Duration = Duration::from_millis(300);
 
 /// A caller's deadline; and how late a busy machine may notice it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(15);
 const GRACE: Duration = Duration::from_secs(10);
 
 #[derive(Clone, Copy, Debug)]

@@ -158,7 +158,7 @@ impl Circuit {
                 *out -= 1;
                 *passed += u32::from(verdict == Verdict::Success);
                 if *passed >= self.rules.close_after {
-                    self.close();
+                    self.close(Phase::Closed);
                 } else {
                     self.moves.push(Move::Freed);
                 }
@@ -182,13 +182,13 @@ impl Circuit {
     /// Lets everybody pass until somebody decides otherwise.
     pub(crate) fn force_close(&mut self, now: Duration) {
         self.pass_time(now);
-        self.close_as(Phase::ForcedClosed);
+        self.close(Phase::ForcedClosed);
     }
 
     /// Closed, with nothing counted, and on its own again.
     pub(crate) fn reset(&mut self, now: Duration) {
         self.pass_time(now);
-        self.close();
+        self.close(Phase::Closed);
     }
 
     /// What has to be told, in order.
@@ -279,14 +279,10 @@ impl Circuit {
         self.open(at);
     }
 
-    fn close(&mut self) {
-        self.close_as(Phase::Closed);
-    }
-
-    fn close_as(&mut self, phase: Phase) {
+    fn close(&mut self, as_what: Phase) {
         let was_closed = matches!(self.phase, Phase::Closed | Phase::ForcedClosed);
         self.streak = 0;
-        self.step(phase, (!was_closed).then_some(Move::Closed));
+        self.step(as_what, (!was_closed).then_some(Move::Closed));
     }
 
     /// The only place where the phase changes.

@@ -44,7 +44,8 @@ macro_rules! fields {
 }
 
 fields! {
-    /// How long the circuit stays open before it lets a probe through.
+    /// How long the circuit stays open before it lets a probe through. A pool's own back-off goes on beside it: where
+    /// that is longer, a pool that no caller asks sends its probe when that is over.
     open_for: Duration;
     /// By how much each opening in a row is longer than the one before: 1 as long, 2 twice as long.
     open_for_multiplier: f64;

@@ -80,9 +80,10 @@ fn what_cannot_work_is_refused_and_its_field_named() {
 
 #[cfg(feature = "serde")]
 mod from_text {
-    use xec_pool_core::{ConfigError, PoolConfig};
+    use xec_pool_core::{ConfigError, Pool, PoolConfig};
 
     use super::*;
+    use crate::{Breaker, BreakerState};
 
     fn read(text: &str) -> BreakerConfig {
         serde_json::from_str(text).expect("valid")
@@ -105,6 +106,19 @@ mod from_text {
         assert_eq!(config.open_for(), 30 * SECOND);
         assert_eq!(config, BreakerConfig::default());
         assert_eq!(BreakerConfig::take_from(&mut pool), Ok(None), "it has been taken");
+    }
+
+    #[test]
+    fn the_seed_s_ssh_object_becomes_a_pool_with_a_breaker() -> Result<(), Box<dyn std::error::Error>> {
+        let seed = r#"{"host": "server.com", "username": "user", "pool": {"circuitBreaker":
+            {"enabled": true, "threshold": 5, "timeout": 30000, "resetTimeout": 60000}}}"#;
+        let host: xec_pool_ssh::SshConfig = serde_json::from_str(seed)?;
+        let mut size = host.pool().clone();
+        let breaker = BreakerConfig::take_from(&mut size)?.map(Breaker::new).expect("enabled");
+        let builder = Pool::builder(xec_pool_ssh::SshTransport::new(host)).config(size).gate(breaker.clone());
+        let _pool: xec_pool_ssh::SshPool = builder.build()?.into();
+        assert_eq!(breaker.state(), BreakerState::Closed);
+        Ok(())
     }
 
     #[test]
@@ -134,7 +148,7 @@ mod from_text {
         let mut off = pool(r#"{"circuitBreaker": {"enabled": false, "threshold": 5}}"#);
         assert_eq!(BreakerConfig::take_from(&mut off), Ok(None));
         let left = pool(r#"{"circuitBreaker": {"threshold": 5}}"#);
-        let error = xec_pool_core::Pool::builder(xec_pool_testkit::MockTransport::new().0).config(left).build();
+        let error = Pool::builder(xec_pool_testkit::MockTransport::new().0).config(left).build();
         let error = error.expect_err("it would be ignored");
         assert!(matches!(error, ConfigError::Unclaimed { section: "circuitBreaker", .. }), "{error}");
         assert!(error.to_string().contains("BreakerConfig::take_from"), "it says who takes it: {error}");

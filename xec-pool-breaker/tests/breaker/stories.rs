@@ -1,10 +1,16 @@
 //! Each row of the circuit's table, told through the gate, on paused time. What happens stands before the colon; after
 //! it what the gate answered, what a pool's watchers heard, and where the circuit stands.
 
+// What somebody decides by hand.
+mod by_hand;
+
+// The second policy.
+mod rates;
+
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};
-use xec_pool_breaker::{Breaker, BreakerConfigBuilder, FailureRate};
+use xec_pool_breaker::{Breaker, BreakerConfigBuilder};
 use xec_pool_core::{Denied, Events, FailureKind, Gate, Pass, Pool, Settlement};
 use xec_pool_testkit::mock::MockTransport;
 
@@ -443,196 +449,6 @@ async fn a_result_from_before_a_change_does_not_count() {
             dial: passes as 4 -> circuit:half-open [half_open]
             failure 3: [half_open]
             success 4: -> circuit:close [closed]
-        "#]],
-    )
-    .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn held_open_it_lets_nobody_pass_until_somebody_decides_otherwise() {
-    check(
-        exact().failure_threshold(1),
-        "
-        dial
-        force-open
-        dial
-        after 600s
-        success 1
-        dial
-        force-close
-        dial
-        failure 2
-        dial
-        reset
-        dial
-        failure 4
-    ",
-        expect![[r#"
-            dial: passes as 1 [closed]
-            force-open: -> circuit:open [forced_open]
-            dial: shut [forced_open]
-            after 600s: [forced_open]
-            success 1: [forced_open]
-            dial: shut [forced_open]
-            force-close: -> circuit:close [forced_closed]
-            dial: passes as 2 [forced_closed]
-            failure 2: [forced_closed]
-            dial: passes as 3 [forced_closed]
-            reset: [closed]
-            dial: passes as 4 [closed]
-            failure 4: -> circuit:open (30s) [open]
-        "#]],
-    )
-    .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_open_one_that_is_held_open_is_no_new_event_and_a_reset_closes_it() {
-    check(
-        exact().failure_threshold(1),
-        "
-        dial
-        failure 1
-        force-open
-        after 60s
-        dial
-        reset
-        dial
-    ",
-        expect![[r#"
-            dial: passes as 1 [closed]
-            failure 1: -> circuit:open (30s) [open]
-            force-open: [forced_open]
-            after 60s: [forced_open]
-            dial: shut [forced_open]
-            reset: -> circuit:close [closed]
-            dial: passes as 2 [closed]
-        "#]],
-    )
-    .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_reset_forgets_failures_and_the_results_of_dials_under_way() {
-    check(
-        exact().failure_threshold(2),
-        "
-        dial
-        failure 1
-        dial
-        reset
-        failure 2
-        dial
-        failure 3
-    ",
-        expect![[r#"
-            dial: passes as 1 [closed]
-            failure 1: [closed]
-            dial: passes as 2 [closed]
-            reset: [closed]
-            failure 2: [closed]
-            dial: passes as 3 [closed]
-            failure 3: [closed]
-        "#]],
-    )
-    .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_share_of_the_last_calls_opens_it_however_many_went_well_before() {
-    check(
-        exact().failure_rate(FailureRate::over_calls(0.5, 4).min_calls(4)),
-        "
-        dial
-        success 1
-        dial
-        success 2
-        dial
-        success 3
-        dial
-        success 4
-        dial
-        success 5
-        dial
-        failure 6
-        dial
-        failure 7
-        dial
-    ",
-        expect![[r#"
-            dial: passes as 1 [closed]
-            success 1: [closed]
-            dial: passes as 2 [closed]
-            success 2: [closed]
-            dial: passes as 3 [closed]
-            success 3: [closed]
-            dial: passes as 4 [closed]
-            success 4: [closed]
-            dial: passes as 5 [closed]
-            success 5: [closed]
-            dial: passes as 6 [closed]
-            failure 6: [closed]
-            dial: passes as 7 [closed]
-            failure 7: -> circuit:open (30s) [open]
-            dial: shut, retry after 30s [open]
-        "#]],
-    )
-    .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_share_of_fewer_calls_than_the_minimum_says_nothing() {
-    check(
-        exact().failure_rate(FailureRate::over_calls(0.5, 10).min_calls(3)),
-        "
-        dial
-        failure 1
-        dial
-        failure 2
-        dial
-        failure 3
-    ",
-        expect![[r#"
-            dial: passes as 1 [closed]
-            failure 1: [closed]
-            dial: passes as 2 [closed]
-            failure 2: [closed]
-            dial: passes as 3 [closed]
-            failure 3: -> circuit:open (30s) [open]
-        "#]],
-    )
-    .await;
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_share_of_the_calls_of_a_time_forgets_what_is_older() {
-    check(
-        exact().failure_rate(FailureRate::over_time(0.5, 10 * SECOND).min_calls(2)),
-        "
-        dial
-        success 1
-        dial
-        success 2
-        dial
-        failure 3
-        after 10001ms
-        dial
-        failure 4
-        dial
-        failure 5
-    ",
-        expect![[r#"
-            dial: passes as 1 [closed]
-            success 1: [closed]
-            dial: passes as 2 [closed]
-            success 2: [closed]
-            dial: passes as 3 [closed]
-            failure 3: [closed]
-            after 10001ms: [closed]
-            dial: passes as 4 [closed]
-            failure 4: [closed]
-            dial: passes as 5 [closed]
-            failure 5: -> circuit:open (30s) [open]
         "#]],
     )
     .await;

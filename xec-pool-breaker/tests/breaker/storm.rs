@@ -91,7 +91,8 @@ fn in_a_storm_each_pool_hears_every_change_in_order_and_afterwards_nobody_is_lef
             let config = PoolConfig::builder().max_connections(4).retry_delay(Duration::from_micros(50));
             let config = config.connect_timeout(Duration::from_millis(3)).build().unwrap();
             let builder = Pool::builder(transport).config(config).gate(breaker.clone()).observer(tape.clone());
-            (pools.push(builder.build().unwrap()), hosts.push(host));
+            pools.push(builder.build().unwrap());
+            hosts.push(host);
         }
         for seed in 0..48 {
             crew.spawn(caller(pools[seed % 3].clone(), seed as u64, Arc::clone(&over)));
