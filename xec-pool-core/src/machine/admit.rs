@@ -27,9 +27,13 @@ impl Machine {
     #[inline]
     pub(crate) fn ask_now(&mut self, ask: Ask, now: Moment) -> Option<Loan> {
         let now = self.advance(now);
-        let loan = self.lend_at_once(ask, now);
+        let loan = self.lend_at_once(ask, now)?;
+        if !self.queue.is_empty() {
+            // Time has gone on, for those who wait as well.
+            self.settle(now);
+        }
         invariants::check(self);
-        loan
+        Some(loan)
     }
 
     /// The second half: it waits, or is turned away.
