@@ -34,7 +34,7 @@ pub(crate) fn run(bench: &mut Bench) {
 fn subject<P: Peer>() -> Subject<'static> {
     Subject::new(P::NAME, || {
         let goes_after = |idle| heap(|dialler| P::build_idle(MAX, dialler, LOOKS_EVERY, idle));
-        vec![goes_after(LOOKS_EVERY), goes_after(Duration::from_hours(1))]
+        vec![goes_after(LOOKS_EVERY), goes_after(Duration::from_secs(3_600))]
     })
 }
 
