@@ -26,6 +26,9 @@ mod shared;
 // Several threads at once.
 mod storm;
 
+// What the front page promises to compile.
+mod readme;
+
 const MS: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
 
