@@ -21,9 +21,6 @@ pub enum BreakerState {
 }
 
 impl BreakerState {
-    /// All of them.
-    pub const ALL: [Self; 5] = [Self::Closed, Self::Open, Self::HalfOpen, Self::ForcedOpen, Self::ForcedClosed];
-
     /// A short stable word, for logs and metrics.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
