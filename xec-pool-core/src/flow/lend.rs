@@ -62,8 +62,7 @@ impl<T: Transport> Ledger<T> {
         let (waited, reused) = (loan.waited.duration(), loan.reused.is_yes());
         let held = self.begin(&Start::Lease { pool: &self.name, id, lease }, acquire.as_deref());
         end(acquire, &Outcome::Acquired { id, waited, reused });
-        self.lock().event(|| PoolEvent::Acquired { id, lease, waited, reused });
-        self.deliver();
+        self.announce(|| PoolEvent::Acquired { id, lease, waited, reused });
         held
     }
 
@@ -77,8 +76,7 @@ impl<T: Transport> Ledger<T> {
         if self.is_listening() {
             let now = self.clock.now();
             let waited = now.since(began.unwrap_or(now)).duration();
-            self.lock().event(|| PoolEvent::AcquireFailed { error: error.as_str(), waited });
-            self.deliver();
+            self.announce(|| PoolEvent::AcquireFailed { error: error.as_str(), waited });
         }
         if observation.is_some() {
             let message = error.to_string();

@@ -30,10 +30,10 @@ use std::{sync::Arc, task::Waker};
 use tokio::runtime::Handle;
 
 use crate::{
-    Cancelled, Transport,
+    Cancelled, PoolEvent, Transport,
     flow::{create::Dial, evict::Ending, housekeeper::has_timers, validate::Checking},
     ledger::{Ledger, State},
-    machine::facts::Order,
+    machine::{facts::Order, notes::Note},
 };
 
 /// What is left to do after the lock.
@@ -42,6 +42,8 @@ pub(crate) struct Deeds<T: Transport> {
     wake: Option<Waker>,
     more: Vec<Deed<T>>,
     wake_keeper: bool,
+    /// A lease came home, and nothing is left to do but to tell, whose turn has begun.
+    released: Option<Note>,
 }
 
 /// One thing to do after the lock.
@@ -69,7 +71,13 @@ impl<T: Transport> Ledger<T> {
     /// Under the lock: turns orders into deeds, and notes into events. Orders come down here and nowhere else.
     pub(crate) fn carry_out(self: &Arc<Self>, state: &mut State<T>) -> Deeds<T> {
         let wake_keeper = std::mem::take(&mut state.machine.wake_keeper);
-        let mut deeds = Deeds { wake: None, more: Vec::new(), wake_keeper };
+        let mut deeds = Deeds { wake: None, more: Vec::new(), wake_keeper, released: None };
+        if !wake_keeper && state.machine.orders.is_empty() {
+            deeds.released = state.begin_lone_release();
+        }
+        if deeds.released.is_some() {
+            return deeds;
+        }
         while let Some(order) = state.machine.orders.pop_front() {
             match order {
                 Order::Connect { slot, ticket, attempt } => deeds.more.push(self.connect(state, slot, ticket, attempt)),
@@ -90,6 +98,9 @@ impl<T: Transport> Ledger<T> {
 
     /// After the lock.
     pub(crate) fn perform(self: &Arc<Self>, deeds: Deeds<T>) {
+        if let Some(Note::Released { id, lease, used }) = deeds.released {
+            return self.deliver_lone(&PoolEvent::Released { id: id.connection(), lease, used: used.duration() });
+        }
         if deeds.wake_keeper {
             // Where there is no runtime, whoever waits finds out when it looks.
             let _kept = self.wake_keeper();

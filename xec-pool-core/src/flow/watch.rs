@@ -5,7 +5,7 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, atomic::Ordering},
+    sync::{Arc, MutexGuard, atomic::Ordering},
 };
 
 use crate::{
@@ -34,6 +34,11 @@ pub(crate) struct Outbox {
 impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Nobody delivers, and there is nothing to deliver.
+    fn is_at_rest(&self) -> bool {
+        !self.delivering && self.waiting.is_empty() && self.missed == 0
     }
 
     /// Events hold users' values: one that finds no room must not come into being, lest it be dropped under the lock.
@@ -67,6 +72,22 @@ impl<T: Transport> State<T> {
             let event = self.event_of(note);
             self.outbox.push(|| event);
         }
+    }
+
+    /// Nearly always there is one event, one observer to hear it, and nobody who tells it something else just now: then
+    /// the event needs no outbox, and its turn begins here.
+    #[inline]
+    fn begin_lone(&mut self) -> bool {
+        let lone = self.machine.notes.events && self.subscribers.is_empty() && self.outbox.is_at_rest();
+        self.outbox.delivering |= lone;
+        lone
+    }
+
+    /// The same where a lease came home, and nothing else happened.
+    #[inline]
+    pub(super) fn begin_lone_release(&mut self) -> Option<Note> {
+        let lone = matches!(self.machine.notes.list[..], [Note::Released { .. }]) && self.begin_lone();
+        if lone { self.machine.notes.list.pop() } else { None }
     }
 
     fn event_of(&self, note: Note) -> PoolEvent {
@@ -122,40 +143,63 @@ impl<T: Transport> State<T> {
 }
 
 impl<T: Transport> Ledger<T> {
+    /// Tells of one event, in its turn.
+    #[inline]
+    pub(crate) fn announce(self: &Arc<Self>, event: impl FnOnce() -> PoolEvent) {
+        let mut state = self.lock();
+        if state.begin_lone() {
+            drop(state);
+            return self.deliver_lone(&event());
+        }
+        state.event(event);
+        self.deliver_from(state);
+    }
+
     /// Delivers what waits, unless somebody does already: so no event overtakes another, and an observer that calls
     /// the pool only adds to what waits.
     pub(crate) fn deliver(self: &Arc<Self>) {
+        self.deliver_from(self.lock());
+    }
+
+    /// Delivers the event whose turn has begun with [`State::begin_lone`].
+    #[inline]
+    pub(super) fn deliver_lone(self: &Arc<Self>, event: &PoolEvent) {
+        let panicked = !self.tell(event, &[]);
+        let mut state = self.lock();
+        state.outbox.panics += u64::from(panicked);
+        state.outbox.delivering = false;
+        if !state.outbox.is_empty() {
+            self.deliver_from(state);
+        }
+    }
+
+    /// After [`MOST_AT_ONCE`] events the housekeeper goes on, where there is one.
+    fn deliver_from<'a>(self: &'a Arc<Self>, mut state: MutexGuard<'a, State<T>>) {
+        if state.outbox.delivering || state.outbox.is_empty() {
+            return;
+        }
+        state.outbox.delivering = true;
         let mut delivered = 0;
-        let (mut panics, mut mine) = (0, false);
-        loop {
-            let mut state = self.lock();
-            state.outbox.panics += std::mem::take(&mut panics);
-            if !mine && state.outbox.delivering {
-                return;
+        while !state.outbox.is_empty() && (delivered < MOST_AT_ONCE || state.household.keeper.is_none()) {
+            let mut batch = std::mem::take(&mut state.outbox.waiting);
+            if batch.len() > MOST_AT_ONCE {
+                state.outbox.waiting = batch.split_off(MOST_AT_ONCE);
             }
-            let left = !state.outbox.waiting.is_empty();
-            // Where nobody keeps house, nobody else would go on.
-            if !left || (delivered >= MOST_AT_ONCE && state.household.keeper.is_some()) {
-                state.outbox.delivering = false;
-                let keeper = if left { state.household.ring() } else { None };
-                drop(state);
-                keeper.into_iter().for_each(wake);
-                return;
-            }
-            (state.outbox.delivering, mine) = (true, true);
-            let batch: Vec<_> = {
-                let count = state.outbox.waiting.len().min(MOST_AT_ONCE);
-                state.outbox.waiting.drain(..count).collect()
-            };
             let gone = self.forget_gone(&mut state);
             let subscribers = state.subscribers.clone();
             drop(state);
             delivered += batch.len();
-            batch.iter().for_each(|event| panics += u64::from(!self.tell(event, &subscribers)));
-            // What a user's value does when it goes must not end the delivering.
+            let panics = batch.iter().map(|event| u64::from(!self.tell(event, &subscribers))).sum::<u64>();
+            // Users' values: not dropped under the lock, and what they do then must not end the delivering.
             caught(|| drop(batch));
-            caught(|| drop(gone));
+            caught(|| drop((gone, subscribers)));
+            state = self.lock();
+            state.outbox.panics += panics;
         }
+        state.outbox.delivering = false;
+        let keeper = if state.outbox.is_empty() { None } else { state.household.ring() };
+        drop(state);
+        keeper.into_iter().for_each(wake);
     }
 
     /// `false`: the observer panicked.

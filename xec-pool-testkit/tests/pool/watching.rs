@@ -95,6 +95,50 @@ async fn an_observer_may_call_the_pool_and_may_panic() {
     *slot.lock().unwrap() = None;
 }
 
+/// Borrows once more for each of the first leases that come home, and writes down what it hears, and how deep.
+struct Echo {
+    pool: Arc<Mutex<Option<Pool<MockTransport>>>>,
+    heard: Arc<Mutex<Vec<(u64, u32)>>>,
+    depth: Mutex<u32>,
+}
+
+impl Observer for Echo {
+    fn interest(&self) -> Interest {
+        Interest::EVENTS
+    }
+
+    fn on_event(&self, event: &PoolEvent) {
+        *self.depth.lock().unwrap() += 1;
+        let lease = match event {
+            PoolEvent::Acquired { lease, .. } => Some((lease.get(), false)),
+            PoolEvent::Released { lease, .. } => Some((lease.get(), true)),
+            _ => None,
+        };
+        if let Some((lease, home)) = lease {
+            self.heard.lock().unwrap().push((lease, *self.depth.lock().unwrap()));
+            let pool = self.pool.lock().unwrap().clone();
+            pool.filter(|_| home && lease < 3).map(|pool| pool.try_acquire().map(drop));
+        }
+        *self.depth.lock().unwrap() -= 1;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_observer_causes_is_told_after_what_it_is_being_told() {
+    let (transport, _handle) = MockTransport::new();
+    let (slot, heard) = (Arc::new(Mutex::new(None)), Arc::new(Mutex::new(Vec::new())));
+    let echo = Echo { pool: Arc::clone(&slot), heard: Arc::clone(&heard), depth: Mutex::new(0) };
+    let pool = Pool::builder(transport).observer(echo).build().expect("valid");
+    *slot.lock().unwrap() = Some(pool.clone());
+    drop(pool.acquire().await.expect("the mock connects"));
+    *slot.lock().unwrap() = None;
+    assert_eq!(
+        *heard.lock().unwrap(),
+        [(1, 1), (1, 1), (2, 1), (2, 1), (3, 1), (3, 1)],
+        "in order, never within another"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_slow_subscriber_slows_nobody_and_learns_what_it_missed() {
     let world = world(at_most(1));
