@@ -100,17 +100,14 @@ impl<T: Transport> PoolBuilder<T> {
         let clock = Clock::new();
         let machine = Machine::new(self.config.limits(), clock.now());
         let (times, warnings) = (times(&self.config), self.config.warnings());
-        let identity = (id, name, endpoint);
-        let ledger = Arc::new(Ledger::new(
-            self.transport,
-            self.gate,
-            self.observer,
-            self.validator,
-            times,
-            identity,
-            clock,
-            machine,
-        ));
+        let gated = self.gate.is_some();
+        let ledger = Arc::new_cyclic(|weak: &Weak<Ledger<T>>| {
+            let far_end = Arc::new(FarEnd(weak.clone()));
+            let pool = WeakPool { id, name: name.shared(), endpoint: endpoint.clone(), gated, far_end };
+            let observer = self.observer.map(|observer| watcher(observer, pool));
+            let identity = (id, name, endpoint);
+            Ledger::new(self.transport, self.gate, observer, self.validator, times, identity, clock, machine)
+        });
         introduce(&ledger);
         ledger.warn(warnings);
         ledger.begin_work();
@@ -118,18 +115,19 @@ impl<T: Transport> PoolBuilder<T> {
     }
 }
 
-/// Tells gate and observer whom they serve.
+/// Who hears what happens in this pool.
+fn watcher(observer: Arc<dyn Observer>, pool: WeakPool) -> Arc<dyn Observer> {
+    let own = caught(|| observer.attach(pool)).flatten();
+    own.unwrap_or(observer)
+}
+
+/// Tells the gate whom it serves.
 fn introduce<T: Transport>(ledger: &Arc<Ledger<T>>) {
     let weak = Arc::downgrade(ledger);
     if let Some(gate) = &ledger.gate {
         let (name, endpoint) = (ledger.name.shared(), ledger.endpoint.clone());
-        let link = GateLink::new(ledger.id, name, endpoint, Arc::new(FarEnd(weak.clone())));
+        let link = GateLink::new(ledger.id, name, endpoint, Arc::new(FarEnd(weak)));
         caught(|| gate.attach(link));
-    }
-    if let Some(observer) = &ledger.observer {
-        let (id, name, endpoint) = (ledger.id, ledger.name.shared(), ledger.endpoint.clone());
-        let pool = WeakPool { id, name, endpoint, far_end: Arc::new(FarEnd(weak)) };
-        caught(|| observer.attach(pool));
     }
 }
 

@@ -7,14 +7,19 @@ use crate::{ConnectionId, Endpoint, FailureKind, LeaseId, PoolEvent, PoolId, Sta
 
 /// Watches one pool or several. Runs without any lock of the pool's, so it may call the pool.
 pub trait Observer: Send + Sync + 'static {
-    /// What it wants to hear. Asked once, when the pool is built; what nobody wants costs nothing.
+    /// What it wants to hear. Asked once for each pool, after [`attach`](Self::attach); what nobody wants costs nothing.
     fn interest(&self) -> Interest {
         Interest::ALL
     }
 
-    /// Told once for each pool, before its first event. `pool` keeps nothing alive.
-    fn attach(&self, pool: WeakPool) {
+    /// Told once for each pool, while that is being built: before its first event, and before it has figures. `pool`
+    /// keeps nothing alive.
+    ///
+    /// Events do not say which pool they are from. Who watches several and must know answers with an observer for this
+    /// one, which then hears everything in its place (its own `attach` is not called).
+    fn attach(&self, pool: WeakPool) -> Option<Arc<dyn Observer>> {
         let _ = pool;
+        None
     }
 
     /// Something happened. Called in the order of the events, never twice at once for one pool, on the thread of
@@ -145,6 +150,7 @@ pub struct WeakPool {
     pub(crate) id: PoolId,
     pub(crate) name: Arc<str>,
     pub(crate) endpoint: Option<Endpoint>,
+    pub(crate) gated: bool,
     pub(crate) far_end: Arc<dyn WeakFarEnd>,
 }
 
@@ -172,6 +178,12 @@ impl WeakPool {
         self.endpoint.as_ref()
     }
 
+    /// Whether a [`Gate`](crate::Gate) guards it.
+    #[must_use]
+    pub fn is_gated(&self) -> bool {
+        self.gated
+    }
+
     /// Its figures; `None` once it is gone. Takes the pool's lock for a moment; no user code ever runs under it.
     #[must_use]
     pub fn stats(&self) -> Option<Stats> {
@@ -190,8 +202,8 @@ impl<O: Observer + ?Sized> Observer for Arc<O> {
         (**self).interest()
     }
 
-    fn attach(&self, pool: WeakPool) {
-        (**self).attach(pool);
+    fn attach(&self, pool: WeakPool) -> Option<Arc<dyn Observer>> {
+        (**self).attach(pool)
     }
 
     fn on_event(&self, event: &PoolEvent) {

@@ -162,8 +162,9 @@ impl Tape {
 }
 
 impl Observer for Recorder {
-    fn attach(&self, _: WeakPool) {
+    fn attach(&self, _: WeakPool) -> Option<Arc<dyn Observer>> {
         self.tape().pools += 1;
+        None
     }
 
     fn on_event(&self, event: &PoolEvent) {

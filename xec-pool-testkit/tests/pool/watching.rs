@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use xec_pool_core::{Interest, Observation, Observer, Outcome, Pool, PoolConfig, PoolEvent, Start, WeakPool};
+use xec_pool_core::{
+    Denied, DialRequest, Gate, GateLink, Interest, Observation, Observer, Outcome, Pass, Pool, PoolConfig, PoolEvent,
+    Start, WeakPool,
+};
 use xec_pool_testkit::mock::{Hook, MockTransport, Step};
 
 use super::{SECOND, at_most, world};
@@ -68,8 +71,9 @@ impl Observer for Meddler {
         Interest::EVENTS
     }
 
-    fn attach(&self, pool: WeakPool) {
+    fn attach(&self, pool: WeakPool) -> Option<Arc<dyn Observer>> {
         *self.weak.lock().unwrap() = Some(pool);
+        None
     }
 
     fn on_event(&self, event: &PoolEvent) {
@@ -170,6 +174,65 @@ async fn a_waker_that_panics_harms_nobody_but_its_owner() {
         while ours.try_next().is_some() {}
         assert_eq!(world.recorder.count(|event| matches!(event, PoolEvent::Acquired { .. })), round);
     }
+}
+
+/// Watches many pools, by an observer for each.
+#[derive(Clone, Default)]
+struct Office(Arc<Mutex<Vec<String>>>);
+
+struct Clerk {
+    office: Office,
+    pool: WeakPool,
+}
+
+impl Observer for Office {
+    fn attach(&self, pool: WeakPool) -> Option<Arc<dyn Observer>> {
+        assert!(pool.stats().is_none(), "it is being built");
+        Some(Arc::new(Clerk { office: self.clone(), pool }))
+    }
+
+    fn on_event(&self, event: &PoolEvent) {
+        panic!("the clerk's affair: {event:?}");
+    }
+}
+
+impl Observer for Clerk {
+    fn interest(&self) -> Interest {
+        Interest::EVENTS
+    }
+
+    fn on_event(&self, event: &PoolEvent) {
+        let (name, gated) = (self.pool.name(), self.pool.is_gated());
+        self.office.0.lock().unwrap().push(format!("{name} {gated} {}", event.seed_name().unwrap_or_default()));
+    }
+}
+
+/// Says that it is shut before it has been asked anything.
+struct ShutFromTheStart;
+
+impl Gate for ShutFromTheStart {
+    fn attach(&self, link: GateLink) {
+        link.emit(PoolEvent::circuit_opened(None, None));
+    }
+
+    fn admit(&self, _: &DialRequest) -> Result<Pass, Denied> {
+        Err(Denied::shut(None, None))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_observer_of_many_pools_has_one_for_each_and_misses_no_first_word() {
+    let office = Office::default();
+    let build = |name: &str| Pool::builder(MockTransport::new().0).name(name).observer(office.clone());
+    let (one, two) =
+        (build("one").build().expect("valid"), build("two").gate(ShutFromTheStart).build().expect("valid"));
+    drop(one.acquire().await.expect("the mock connects"));
+    assert!(two.acquire().await.is_err());
+    let told = office.0.lock().unwrap().clone();
+    let expected =
+        ["connection:create", "connection:acquire", "connection:release"].map(|name| format!("one false {name}"));
+    assert_eq!(told[0], "two true circuit:open");
+    assert_eq!(told[1..4], expected);
 }
 
 /// Wants to know of leases, and of nothing else.
