@@ -133,6 +133,21 @@ impl<E: Error + Send + Sync + 'static> AcquireError<E> {
         }
     }
 
+    /// What kind of failure the last dial was, where dialling failed.
+    #[must_use]
+    pub fn kind(&self) -> Option<FailureKind> {
+        match self {
+            Self::Connect { kind, .. } => Some(*kind),
+            Self::Closed { .. }
+            | Self::Draining { .. }
+            | Self::QueueFull { .. }
+            | Self::NoneIdle { .. }
+            | Self::CircuitOpen { .. }
+            | Self::NoRuntime { .. }
+            | Self::TimedOut(_) => None,
+        }
+    }
+
     /// The name of the pool that gave nothing.
     #[must_use]
     pub fn pool(&self) -> &str {

@@ -255,6 +255,8 @@ pub enum PoolEvent {
         /// A short stable word: `closed`, `draining`, `queue_full`, `circuit_open`, `connect`, `timed_out`,
         /// `no_runtime`, `cancelled`.
         error: &'static str,
+        /// What kind of failure, where it is `connect`.
+        kind: Option<FailureKind>,
         /// From the call to the answer.
         waited: Duration,
     },

@@ -225,6 +225,7 @@ impl<T: Transport> Drop for Acquire<'_, T> {
         let _left = self.ledger.act(|state, now| {
             state.event(|| crate::PoolEvent::AcquireFailed {
                 error: "cancelled",
+                kind: None,
                 waited: now.since(began.unwrap_or(now)).duration(),
             });
             match post.abandon() {

@@ -76,11 +76,11 @@ impl<T: Transport> Ledger<T> {
         if self.is_listening() {
             let now = self.clock.now();
             let waited = now.since(began.unwrap_or(now)).duration();
-            self.announce(|| PoolEvent::AcquireFailed { error: error.as_str(), waited });
+            self.announce(|| PoolEvent::AcquireFailed { error: error.as_str(), kind: error.kind(), waited });
         }
         if observation.is_some() {
             let message = error.to_string();
-            end(observation, &Outcome::Failed { error: error.as_str(), kind: None, message: &message });
+            end(observation, &Outcome::Failed { error: error.as_str(), kind: error.kind(), message: &message });
         }
         error
     }

@@ -18,6 +18,11 @@ async fn a_failed_dial_is_repeated_and_then_told_with_its_cause() {
     assert!(matches!(**cause, DialError::Transport(_)));
     assert!(error.source().is_some() && error.is_retryable() && !error.is_timeout());
     assert!(error.to_string().contains("cannot connect (3 attempts, unreachable)"), "{error}");
+    let told = world.recorder.events().into_iter().find_map(|event| match event {
+        PoolEvent::AcquireFailed { error, kind, .. } => Some((error, kind)),
+        _ => None,
+    });
+    assert_eq!(told, Some(("connect", Some(FailureKind::Unreachable))));
     let delays: Vec<_> = world
         .recorder
         .events()
