@@ -9,7 +9,7 @@ use std::{
 
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use crate::{ConnectionId, Observation};
+use crate::{Commands, ConnectionId, Observation};
 
 /// What the pool tells [`Transport::connect`](crate::Transport::connect) about the connection it asks for.
 #[derive(Clone)]
@@ -18,6 +18,7 @@ pub struct ConnectContext {
     attempt: NonZeroU32,
     cancel: Cancelled,
     lost: LostSignal,
+    commands: Commands,
     deadline: Instant,
     observation: Option<Arc<dyn Observation>>,
 }
@@ -28,10 +29,11 @@ impl ConnectContext {
         attempt: NonZeroU32,
         cancel: Cancelled,
         lost: LostSignal,
+        commands: Commands,
         deadline: Instant,
         observation: Option<Arc<dyn Observation>>,
     ) -> Self {
-        Self { id, attempt, cancel, lost, deadline, observation }
+        Self { id, attempt, cancel, lost, commands, deadline, observation }
     }
 
     /// A context that no pool stands behind, to call a transport by hand or in a test: connection 1, first attempt,
@@ -43,6 +45,7 @@ impl ConnectContext {
             attempt: NonZeroU32::MIN,
             cancel: Cancelled(CancellationToken::new()),
             lost: LostSignal { report: None },
+            commands: Commands::default(),
             deadline: Instant::now() + Duration::from_secs(15),
             observation: None,
         }
@@ -76,6 +79,12 @@ impl ConnectContext {
     #[must_use]
     pub fn lost_signal(&self) -> &LostSignal {
         &self.lost
+    }
+
+    /// Where a connection that runs commands tells those who watch the pool. Keep a clone in the connection.
+    #[must_use]
+    pub fn commands(&self) -> &Commands {
+        &self.commands
     }
 
     /// When `connect_timeout` ends this dial (on tokio's clock).

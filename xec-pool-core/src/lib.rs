@@ -33,6 +33,8 @@ mod transport;
 
 mod context;
 
+mod command;
+
 mod gate;
 
 mod observe;
@@ -59,6 +61,7 @@ mod name;
 
 pub use crate::{
     builder::{BoxFuture, PoolBuilder},
+    command::{CommandUnderWay, Commands},
     config::{ConfigError, Discipline, PoolConfig, PoolConfigBuilder},
     context::{Cancelled, ConnectContext, LostSignal},
     error::{AcquireError, DialError, TimedOut, TimedOutStage},

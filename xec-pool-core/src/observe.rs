@@ -47,10 +47,15 @@ impl Interest {
     pub const EVENTS: Self = Self(1);
     /// [`PoolEvent::StateChanged`].
     pub const STATES: Self = Self(2);
-    /// [`Observer::begin`].
+    /// [`Observer::begin`], but for [`Start::Command`].
     pub const SPANS: Self = Self(4);
-    /// Everything.
-    pub const ALL: Self = Self(7);
+    /// [`Observer::begin`] with [`Start::Command`].
+    pub const COMMANDS: Self = Self(8);
+    /// What a command says. It may hold secrets, so it is not part of [`ALL`](Self::ALL) and must be asked for by name,
+    /// together with [`COMMANDS`](Self::COMMANDS).
+    pub const COMMAND_TEXT: Self = Self(16);
+    /// Everything but [`COMMAND_TEXT`](Self::COMMAND_TEXT).
+    pub const ALL: Self = Self(15);
 
     /// Whether all of `other` is in it.
     #[must_use]
@@ -98,6 +103,19 @@ pub enum Start<'a> {
         /// The lease.
         lease: LeaseId,
     },
+    /// A command on a connection, where the transport runs such ([`ConnectContext::commands`]). It has no parent: a
+    /// connection does not know who holds it.
+    ///
+    /// [`ConnectContext::commands`]: crate::ConnectContext::commands
+    #[non_exhaustive]
+    Command {
+        /// The pool's name.
+        pool: &'a str,
+        /// The connection.
+        id: ConnectionId,
+        /// What it says, for those who asked for [`Interest::COMMAND_TEXT`].
+        text: Option<&'a str>,
+    },
 }
 
 /// One thing that takes a while, as an [`Observer`] sees it. Dropped without [`end`](Self::end): it was cancelled.
@@ -132,6 +150,14 @@ pub enum Outcome<'a> {
     Connected,
     /// The lease came home.
     Released,
+    /// The command came to its end, as its server told. Neither code nor signal: the server told neither.
+    #[non_exhaustive]
+    Exited {
+        /// The exit code.
+        code: Option<u32>,
+        /// The name of the signal that ended it, without `SIG`.
+        signal: Option<&'a str>,
+    },
     /// It failed.
     #[non_exhaustive]
     Failed {
@@ -142,6 +168,20 @@ pub enum Outcome<'a> {
         /// The whole text.
         message: &'a str,
     },
+}
+
+impl<'a> Outcome<'a> {
+    /// [`Outcome::Exited`], for a transport that runs commands.
+    #[must_use]
+    pub const fn exited(code: Option<u32>, signal: Option<&'a str>) -> Self {
+        Self::Exited { code, signal }
+    }
+
+    /// [`Outcome::Failed`], for a transport that runs commands: `message` without secrets, nor the command's text.
+    #[must_use]
+    pub const fn failed(kind: FailureKind, message: &'a str) -> Self {
+        Self::Failed { error: kind.as_str(), kind: Some(kind), message }
+    }
 }
 
 /// A pool as a watcher holds it: not generic, and keeps nothing alive.

@@ -154,9 +154,10 @@ impl<T: Transport> Dial<T> {
                 ledger.lost(slot, why);
             }
         });
-        let attempt = NonZeroU32::new(self.attempt).unwrap_or(NonZeroU32::MIN);
+        let (id, attempt) = (slot.connection(), NonZeroU32::new(self.attempt).unwrap_or(NonZeroU32::MIN));
+        let (token, commands) = (self.token.clone(), self.ledger.commands(id));
         let deadline = self.ledger.clock.deadline(limit);
-        ConnectContext::new(slot.connection(), attempt, self.token.clone(), lost, deadline, self.observation.clone())
+        ConnectContext::new(id, attempt, token, lost, commands, deadline, self.observation.clone())
     }
 
     fn is_lost(&self) -> bool {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Cause, Events, Interest, Observation, PoolEvent, Start, Stats, Transport, Wait,
+    Cause, Commands, ConnectionId, Events, Interest, Observation, PoolEvent, Start, Stats, Transport, Wait,
     events::Subscriber,
     flow::{caught, wake},
     ledger::{Ledger, State},
@@ -230,8 +230,25 @@ impl<T: Transport> Ledger<T> {
         }
     }
 
+    /// What a connection keeps to tell of its commands.
+    pub(crate) fn commands(self: &Arc<Self>, id: ConnectionId) -> Commands {
+        if !self.interest.contains(Interest::COMMANDS) {
+            return Commands::default();
+        }
+        let weak = Arc::downgrade(self);
+        Commands::new(move |text| {
+            let ledger = weak.upgrade()?;
+            let text = ledger.interest.contains(Interest::COMMAND_TEXT).then_some(text);
+            ledger.begin(&Start::Command { pool: &ledger.name, id, text }, None)
+        })
+    }
+
     pub(crate) fn begin(&self, start: &Start<'_>, parent: Option<&dyn Observation>) -> Option<Arc<dyn Observation>> {
-        if !self.interest.contains(Interest::SPANS) {
+        let wanted = match start {
+            Start::Acquire { .. } | Start::Connect { .. } | Start::Lease { .. } => Interest::SPANS,
+            Start::Command { .. } => Interest::COMMANDS,
+        };
+        if !self.interest.contains(wanted) {
             return None;
         }
         let observer = self.observer.as_ref()?;

@@ -100,6 +100,7 @@ fn what(start: &Start<'_>) -> String {
         Start::Connect { id, attempt: 1, .. } => format!("connect {id}"),
         Start::Connect { id, attempt, .. } => format!("connect {id} (attempt {attempt})"),
         Start::Lease { lease, .. } => format!("lease {lease}"),
+        Start::Command { id, .. } => format!("command on connection {id}"),
         _ => "something new".into(),
     }
 }
@@ -110,6 +111,9 @@ fn ending(outcome: &Outcome<'_>) -> String {
         Outcome::Acquired { id, .. } => format!("acquired connection {id}"),
         Outcome::Connected => "connected".into(),
         Outcome::Released => "released".into(),
+        Outcome::Exited { code: Some(code), .. } => format!("exited with {code}"),
+        Outcome::Exited { signal: Some(signal), .. } => format!("ended by {signal}"),
+        Outcome::Exited { .. } => "ended without a status".into(),
         Outcome::Failed { error, .. } => format!("failed ({error})"),
         _ => "ended in a new way".into(),
     }

@@ -21,6 +21,8 @@ mod storm;
 
 mod bad_days;
 
+mod commands;
+
 mod dialling;
 
 mod gate;
