@@ -199,15 +199,17 @@ impl<'a> Command<'a> {
     }
 
     fn order(&self) -> Result<Order, &'static str> {
-        Ok(Order { line: self.line()?, stdin: self.stdin.clone(), max_output: self.max_output, timeout: self.timeout })
+        let (line, text_at) = self.line()?;
+        Ok(Order { line, text_at, stdin: self.stdin.clone(), max_output: self.max_output, timeout: self.timeout })
     }
 
-    /// The line that the remote shell reads.
-    fn line(&self) -> Result<String, &'static str> {
+    /// The line that the remote shell reads, and where in it the command itself begins.
+    fn line(&self) -> Result<(String, usize), &'static str> {
         if self.variables.iter().any(|(name, _)| !is_variable_name(name)) {
             return Err("the name of a variable has letters, digits and `_` only, and no digit first");
         }
         let mut line = String::new();
+        let text_at;
         match &self.text {
             Text::Words(words) => {
                 if let Some(directory) = &self.directory {
@@ -219,6 +221,7 @@ impl<'a> Command<'a> {
                 if !line.is_empty() {
                     line.push_str("exec ");
                 }
+                text_at = line.len();
                 for (index, word) in words.iter().enumerate() {
                     if index > 0 {
                         line.push(' ');
@@ -236,11 +239,12 @@ impl<'a> Command<'a> {
                     assign_into(&mut line, &self.variables);
                     line.push('\n');
                 }
+                text_at = line.len();
                 line.push_str(script);
             }
         }
         // The protocol would carry it, and the remote shell would cut the command there.
-        if line.contains('\0') { Err("it holds a NUL character") } else { Ok(line) }
+        if line.contains('\0') { Err("it holds a NUL character") } else { Ok((line, text_at)) }
     }
 }
 

@@ -62,8 +62,9 @@ impl Dial<'_> {
         let mut handle = self.shake_hands(&link, host_keys).await?;
         self.cx.phase("auth");
         let login = self.log_in(&mut handle, &link, &credentials).await?;
-        let connection =
-            SshConnection::new(Carrier::new(handle, Arc::clone(&link), Arc::clone(self.host)), self.config, login);
+        let commands = self.cx.commands().clone();
+        let carrier = Carrier::new(handle, Arc::clone(&link), Arc::clone(self.host), commands);
+        let connection = SshConnection::new(carrier, self.config, login);
         if !link.arm(self.cx.lost_signal().clone()) {
             return Err(self.lost(Phase::Auth, link.cause()));
         }

@@ -38,6 +38,15 @@ impl ExitStatus {
             Self::Signal { .. } | Self::Missing => None,
         }
     }
+
+    /// The name of the signal that ended it, without `SIG`, if one did.
+    #[must_use]
+    pub fn signal(&self) -> Option<&str> {
+        match self {
+            Self::Signal { name, .. } => Some(name),
+            Self::Code(_) | Self::Missing => None,
+        }
+    }
 }
 
 impl fmt::Display for ExitStatus {
@@ -129,6 +138,6 @@ mod tests {
         assert!(ExitStatus::Code(0).success());
         assert!(!ExitStatus::Code(255).success());
         assert!(!ExitStatus::Missing.success());
-        assert_eq!(ExitStatus::Missing.code(), None);
+        assert_eq!((ExitStatus::Missing.code(), ExitStatus::Missing.signal()), (None, None));
     }
 }

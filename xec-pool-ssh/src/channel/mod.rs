@@ -17,6 +17,7 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use russh::client::Handle;
 use tokio::sync::oneshot;
+use xec_pool_core::{Commands, Outcome};
 
 use crate::{
     Output, SshError,
@@ -32,6 +33,8 @@ pub(crate) type Reply = oneshot::Sender<Result<Output, SshError>>;
 pub(crate) struct Order {
     /// The command line, as the remote shell gets it.
     pub(crate) line: String,
+    /// Where in it the command itself begins, after its directory and its variables.
+    pub(crate) text_at: usize,
     pub(crate) stdin: Bytes,
     pub(crate) max_output: usize,
     pub(crate) timeout: Option<Duration>,
@@ -42,13 +45,19 @@ pub(crate) struct Carrier {
     pub(crate) handle: Handle<SessionHandler>,
     pub(crate) link: Arc<Link>,
     pub(crate) host: Arc<str>,
+    commands: Commands,
     runtime: tokio::runtime::Handle,
 }
 
 impl Carrier {
     /// Takes over a session that is logged in. Its tasks run on the runtime of this call.
-    pub(crate) fn new(handle: Handle<SessionHandler>, link: Arc<Link>, host: Arc<str>) -> Arc<Self> {
-        Arc::new(Self { handle, link, host, runtime: tokio::runtime::Handle::current() })
+    pub(crate) fn new(
+        handle: Handle<SessionHandler>,
+        link: Arc<Link>,
+        host: Arc<str>,
+        commands: Commands,
+    ) -> Arc<Self> {
+        Arc::new(Self { handle, link, host, commands, runtime: tokio::runtime::Handle::current() })
     }
 
     /// Runs a command to its end.
@@ -58,6 +67,18 @@ impl Carrier {
     /// Dropping the future abandons the command: its process is sent a `TERM` and its channel is closed, both by the
     /// connection's own task. The connection stays usable.
     pub(crate) async fn run(self: &Arc<Self>, order: Order) -> Result<Output, SshError> {
+        let under_way = self.commands.begin(&order.line[order.text_at..]);
+        let result = self.run_unwatched(order).await;
+        if under_way.is_watched() {
+            match &result {
+                Ok(output) => under_way.end(&Outcome::exited(output.status.code(), output.status.signal())),
+                Err(error) => under_way.end(&Outcome::failed(error.kind(), &error.to_string())),
+            }
+        }
+        result
+    }
+
+    async fn run_unwatched(self: &Arc<Self>, order: Order) -> Result<Output, SshError> {
         if self.is_closed() {
             return Err(self.lost(Phase::NotSent));
         }

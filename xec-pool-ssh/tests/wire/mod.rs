@@ -22,3 +22,6 @@ mod pool;
 
 // Also where the runtime goes.
 mod runtime;
+
+// Who watches.
+mod watched;
