@@ -1,0 +1,14 @@
+//! Every row of `names.rs`, success and each failure, and what must never happen.
+
+// An SDK to look into, a gate to shut, and things that happen.
+mod lab;
+
+mod gate;
+
+mod scenes;
+
+// Each instrument, each failure.
+mod rows;
+
+// What is read at collection.
+mod levels;
