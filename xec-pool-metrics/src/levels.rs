@@ -172,3 +172,31 @@ impl Reading {
         if self.max == 0 { 0.0 } else { self.active as f64 / self.max as f64 }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry::metrics::MeterProvider as _;
+    use opentelemetry_sdk::metrics::{InMemoryMetricExporter, PeriodicReader, SdkMeterProvider};
+    use xec_pool_core::Pool;
+    use xec_pool_testkit::MockTransport;
+
+    use super::*;
+    use crate::Telemetry;
+
+    #[test]
+    fn a_callback_that_panics_ends_nothing() {
+        let exporter = InMemoryMetricExporter::default();
+        let reader = PeriodicReader::builder(exporter.clone()).build();
+        let meters = SdkMeterProvider::builder().with_reader(reader).build();
+        let telemetry = Telemetry::builder().meter_provider(&meters).build();
+        let levels = telemetry.levels();
+        levels.level(&meters.meter("faulty"), &names::CONNECTION_MAX, |_, _| panic!("as planned"));
+        let _pool = Pool::builder(MockTransport::new().0).observer(telemetry).build().expect("the defaults are valid");
+        for _ in 0..3 {
+            exporter.reset();
+            meters.force_flush().expect("without `catch_unwind` the first one fails, and all that follow");
+            let collected = exporter.get_finished_metrics().expect("not shut down");
+            assert!(collected.iter().flat_map(|all| all.scope_metrics()).count() > 0);
+        }
+    }
+}

@@ -48,6 +48,11 @@ impl Telemetry {
         Self { shared: Arc::new(shared), group: None }
     }
 
+    #[cfg(test)]
+    pub(crate) fn levels(&self) -> &Arc<Levels> {
+        &self.shared.levels
+    }
+
     /// The same, for the pools of a fleet: their metrics carry the group's name in place of their own, and are summed
     /// up. So their number does not matter, where an SDK keeps 2,000 series of an instrument and drops the rest into
     /// one. Spans still name the pool.

@@ -6,7 +6,7 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::{
     metrics::{
         InMemoryMetricExporter, PeriodicReader, SdkMeterProvider,
-        data::{AggregatedMetrics, Metric, MetricData},
+        data::{AggregatedMetrics, HistogramDataPoint, Metric, MetricData},
     },
     trace::{InMemorySpanExporter, InMemorySpanExporterBuilder, SdkTracerProvider, SpanData},
 };
@@ -73,10 +73,20 @@ impl Lab {
 
     /// What a histogram added up, over all its points.
     pub(crate) fn seconds(&self, row: &Instrument) -> f64 {
+        self.sums(row).iter().map(|(_, sum)| sum).sum()
+    }
+
+    /// What a histogram added up, over the points with these attributes beside the pool's name.
+    pub(crate) fn seconds_of(&self, row: &Instrument, wanted: &str) -> f64 {
+        self.sums(row).iter().filter(|(labels, _)| labels == wanted).map(|(_, sum)| sum).sum()
+    }
+
+    fn sums(&self, row: &Instrument) -> Vec<(String, f64)> {
         self.collect(|all| {
             let metric = all.iter().find(|metric| metric.name() == row.name).unwrap();
             let AggregatedMetrics::F64(MetricData::Histogram(histogram)) = metric.data() else { panic!("{metric:?}") };
-            histogram.data_points().map(|point| point.sum()).sum()
+            let attributes = |point: &HistogramDataPoint<f64>| point.attributes().cloned().collect::<Vec<_>>();
+            histogram.data_points().map(|point| (labels(&attributes(point)), point.sum())).collect()
         })
     }
 

@@ -1,8 +1,20 @@
 //! What is read at collection: levels are those of `stats()`, pools that are gone are gone, and nothing grows.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use opentelemetry::metrics::MeterProvider as _;
+use opentelemetry::{
+    InstrumentationScope,
+    metrics::{
+        AsyncInstrumentBuilder, InstrumentProvider, Meter, MeterProvider, ObservableGauge, ObservableUpDownCounter,
+    },
+};
 use xec_pool_core::{Endpoint, Pool, PoolConfig};
 use xec_pool_metrics::{
     Telemetry,
@@ -147,6 +159,43 @@ async fn without_a_group_so_many_pools_are_too_many_for_an_sdk() {
     let pools: Vec<_> = (0..MOST_SERIES + 10).map(|_| at("h", None, &lab.telemetry)).collect();
     use_once(&pools).await;
     assert!(lab.series(&names::USE_TIME).contains_key("otel.metric.overflow=true"), "so `group` is worth having");
+}
+
+/// Counts the callbacks it is given.
+#[derive(Clone, Default)]
+struct Counting(Arc<AtomicUsize>);
+
+impl InstrumentProvider for Counting {
+    fn i64_observable_up_down_counter(
+        &self,
+        builder: AsyncInstrumentBuilder<'_, ObservableUpDownCounter<i64>, i64>,
+    ) -> ObservableUpDownCounter<i64> {
+        self.0.fetch_add(builder.callbacks.len(), Ordering::Relaxed);
+        ObservableUpDownCounter::new()
+    }
+
+    fn f64_observable_gauge(
+        &self,
+        builder: AsyncInstrumentBuilder<'_, ObservableGauge<f64>, f64>,
+    ) -> ObservableGauge<f64> {
+        self.0.fetch_add(builder.callbacks.len(), Ordering::Relaxed);
+        ObservableGauge::new()
+    }
+}
+
+impl MeterProvider for Counting {
+    fn meter_with_scope(&self, scope: InstrumentationScope) -> Meter {
+        assert_eq!((scope.name(), scope.version()), ("xec-pool", Some(env!("CARGO_PKG_VERSION"))));
+        Meter::new(Arc::new(self.clone()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn callbacks_are_registered_once_however_many_pools_there_are() {
+    let counting = Counting::default();
+    let telemetry = Telemetry::builder().meter_provider(&counting).build();
+    let _pools: Vec<_> = (0..100).map(|_| pool(&telemetry.group("many"), at_most(1))).collect();
+    assert_eq!(counting.0.load(Ordering::Relaxed), 6, "one for each level, for they can never be taken back");
 }
 
 #[tokio::test(start_paused = true)]

@@ -12,3 +12,16 @@ mod rows;
 
 // What is read at collection.
 mod levels;
+
+// What takes a while.
+mod spans;
+
+mod trees;
+
+// Whatever happens at either end.
+mod storm;
+
+mod exporters;
+
+// What is printed.
+mod readme;
