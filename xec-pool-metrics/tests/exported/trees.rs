@@ -98,3 +98,14 @@ async fn a_command_says_nothing_of_its_text_unless_asked() {
     assert_eq!(command.parent_span_id, request.span_context.span_id(), "without a lease's span it is its caller's");
     assert!(!format!("{spans:?}").contains("quiet"), "{spans:#?}");
 }
+
+#[tokio::test]
+async fn a_command_on_a_connection_that_was_kept_is_no_part_of_the_lease_that_ended() {
+    let lab = Lab::with(|builder| builder.lease_spans().command_spans());
+    let (_server, pool, _known_hosts) = ssh_pool(&lab.telemetry).await;
+    let connection = pool.acquire().await.unwrap().detach().unwrap();
+    connection.command("true").status().await.unwrap();
+    let spans = lab.spans();
+    let command = spans.iter().find(|span| span.name == "xec.pool.command").unwrap();
+    assert_eq!(command.parent_span_id, SpanId::INVALID);
+}
