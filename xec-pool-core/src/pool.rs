@@ -19,6 +19,13 @@ use crate::{
 /// A pool of connections to one place. Cheap to clone; all clones are the same pool.
 ///
 /// Dropping the last clone closes the pool without waiting: idle connections at once, lent ones when they come back.
+///
+/// # Runtimes
+///
+/// Dials, checks, closes and the one housekeeper, who keeps deadlines, are tasks on the tokio runtime of the call that
+/// needs them; it must have timers. A pool may be used from several: where the housekeeper's has gone, or is driven by
+/// nobody, the next caller who waits on another one starts a housekeeper there. Only a multi-threaded runtime whose
+/// threads are all blocked keeps deadlines from others.
 pub struct Pool<T: Transport> {
     handle: Arc<LastOne<T>>,
 }
