@@ -1,0 +1,62 @@
+//! What strikes once.
+
+use std::io;
+
+use tokio::io::AsyncReadExt as _;
+use xec_pool_testkit::proxy::{Blow, Direction};
+
+use super::stage::{Stage, hear, hear_out, in_time, is_silent, say};
+
+#[tokio::test]
+async fn a_close_is_heard_as_an_end_by_both_sides() {
+    let stage = Stage::new().await;
+    let mut ends = [stage.connect().await, stage.connect().await];
+    assert_eq!(stage.proxy.strike(Blow::Close), 2);
+    for ends in &mut ends {
+        assert_eq!(hear_out(&mut ends.client).await, (vec![], true));
+        assert_eq!(hear_out(&mut ends.served).await, (vec![], true));
+    }
+    stage.proxy.wait_until(|seen| seen.open == 0).await;
+    assert_eq!(stage.proxy.strike(Blow::Close), 0);
+}
+
+#[tokio::test]
+async fn a_reset_is_heard_as_a_reset_by_both_sides() {
+    let stage = Stage::new().await;
+    let mut ends = stage.connect().await;
+    // Until then the proxy may still be dialling.
+    say(&mut ends.client, b"x").await;
+    hear(&mut ends.served, 1).await;
+    assert_eq!(stage.proxy.strike(Blow::Reset), 1);
+    for stream in [&mut ends.client, &mut ends.served] {
+        let error = in_time(stream.read_u8()).await.expect_err("it is reset");
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+}
+
+#[tokio::test]
+async fn a_half_close_ends_one_direction_and_its_speaker_does_not_notice() {
+    let stage = Stage::new().await;
+    let mut ends = stage.connect().await;
+    stage.proxy.strike(Blow::HalfClose(Direction::ToClient));
+    assert_eq!(hear_out(&mut ends.client).await, (vec![], true));
+    // More than any buffer holds: somebody takes it and throws it away.
+    say(&mut ends.served, &vec![0; 16 * 1024 * 1024]).await;
+    say(&mut ends.client, b"still here").await;
+    assert_eq!(hear(&mut ends.served, 10).await, b"still here");
+    assert_eq!(stage.proxy.counters().to_client, 0);
+}
+
+#[tokio::test]
+async fn one_of_many_is_struck_by_its_number() {
+    let stage = Stage::new().await;
+    let mut ends = [stage.connect().await, stage.connect().await];
+    let struck = ends[1].client.local_addr().expect("it is open");
+    let connections = stage.proxy.connections();
+    let id = connections.iter().find(|passing| passing.client == struck).expect("it is open").id;
+    assert!(stage.proxy.strike_one(id, Blow::Close));
+    assert!(hear_out(&mut ends[1].client).await.1);
+    assert!(is_silent(&mut ends[0].client).await);
+    stage.proxy.wait_until(|seen| seen.open == 1).await;
+    assert!(!stage.proxy.strike_one(id, Blow::Close));
+}
