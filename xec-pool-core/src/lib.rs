@@ -59,6 +59,11 @@ mod clock;
 
 mod name;
 
+/// Not for users: what `cargo xtask fuzz` drives.
+#[cfg(all(any(test, fuzzing), feature = "serde"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use crate::{
     builder::{BoxFuture, PoolBuilder},
     command::{CommandUnderWay, Commands},

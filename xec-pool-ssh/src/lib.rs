@@ -47,6 +47,11 @@ mod channel;
 
 mod quote;
 
+/// Not for users: what `cargo xtask fuzz` drives.
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use crate::{
     auth::{AuthError, AuthMethod},
     command::Command,

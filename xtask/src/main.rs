@@ -15,6 +15,8 @@ mod bench;
 
 mod test;
 
+mod fuzz;
+
 // Chores that look at the code, and the one that runs them all.
 mod check;
 
@@ -55,6 +57,8 @@ enum Verb {
     Check,
     /// Measure us beside our peers, interleaved in one run.
     Bench(bench::Options),
+    /// Fuzz the parsers of texts from outside, guided by coverage; needs a nightly rustc and cargo-fuzz.
+    Fuzz(fuzz::Options),
     /// Check which crate depends on which.
     Arrows,
     /// Check the licence of every dependency, and that no banned one came in.
@@ -72,6 +76,7 @@ fn main() -> ExitCode {
         Verb::Test(options) => test::run(&options),
         Verb::Check => check::run(),
         Verb::Bench(options) => bench::run(&options),
+        Verb::Fuzz(options) => fuzz::run(&options),
         Verb::Arrows => arrows::run(),
         Verb::Licences => licences::run(),
         Verb::Seeds => seeds::run(),

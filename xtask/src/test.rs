@@ -41,7 +41,8 @@ pub(crate) fn run(options: &Options) -> Done {
 }
 
 fn demanding(package: &Package) -> impl Iterator<Item = &Target> {
-    package.targets.iter().filter(|target| target.kind == "test" && !target.required_features.is_empty())
+    let demands = |feature: &String| arrows::DEMANDING.contains(&feature.as_str());
+    package.targets.iter().filter(move |target| target.kind == "test" && target.required_features.iter().any(demands))
 }
 
 struct Runner {

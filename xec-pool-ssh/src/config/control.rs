@@ -9,7 +9,7 @@ use super::SshConfigError;
 const TOKENS: &str = "%CdhijkLlnpru";
 
 /// Whether a word switches sharing on. From: ssh_config(5), ControlMaster.
-pub(super) fn master_word(text: &str) -> Result<bool, SshConfigError> {
+pub(crate) fn master_word(text: &str) -> Result<bool, SshConfigError> {
     match text {
         "no" | "false" => Ok(false),
         "yes" | "true" | "ask" | "auto" | "autoask" => Ok(true),
@@ -18,7 +18,7 @@ pub(super) fn master_word(text: &str) -> Result<bool, SshConfigError> {
 }
 
 /// From: ssh_config(5), ControlPath.
-pub(super) fn check_path(text: &str) -> Result<(), SshConfigError> {
+pub(crate) fn check_path(text: &str) -> Result<(), SshConfigError> {
     let problem = |problem| Err(wrong("controlPath", text, problem));
     if text.is_empty() || text.contains('\0') {
         return problem("it must be a path");
@@ -41,7 +41,7 @@ pub(super) fn check_path(text: &str) -> Result<(), SshConfigError> {
 
 /// How long a connection is kept after its last use: `Ok(None)` is for ever. From: ssh_config(5), ControlPersist and
 /// TIME FORMATS; a bare number is seconds.
-pub(super) fn persist_word(text: &str) -> Result<Option<Duration>, SshConfigError> {
+pub(crate) fn persist_word(text: &str) -> Result<Option<Duration>, SshConfigError> {
     match text {
         "yes" | "true" => Ok(None),
         "no" | "false" => Ok(Some(Duration::ZERO)),

@@ -10,7 +10,7 @@ mod builder;
 
 // The seed's objects.
 #[cfg(any(feature = "serde", test))]
-mod control;
+pub(crate) mod control;
 
 #[cfg(feature = "serde")]
 mod read;

@@ -1,0 +1,4 @@
+//! See `xec_pool_ssh::fuzzing::target`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|text: &str| xec_pool_ssh::fuzzing::target(text));
