@@ -11,6 +11,9 @@ use xec_pool_ssh::{
 };
 use xec_pool_testkit::{LocalSshd, keys};
 
+#[path = "openssh/conformance.rs"]
+mod conformance;
+
 /// Reaching it fails the test.
 const LONG: Duration = Duration::from_secs(30);
 

@@ -15,6 +15,9 @@ pub mod mock;
 /// An observer that remembers.
 pub mod recorder;
 
+/// The promises of a transport, as tests.
+pub mod conformance;
+
 /// A TCP proxy that fails on command.
 #[cfg(feature = "proxy")]
 pub mod proxy;

@@ -4,4 +4,6 @@ mod mock;
 
 mod recorder;
 
+mod conformance;
+
 mod pool;

@@ -17,6 +17,9 @@ mod cancel;
 // What a pool asks of a transport.
 mod checks;
 
+// What every pool asks of every transport.
+mod conformance;
+
 // And all of it together.
 mod pool;
 

@@ -1,6 +1,6 @@
 //! What a test holds of a mock transport.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use xec_pool_core::LostSignal;
 
@@ -89,6 +89,23 @@ impl MockHandle {
         self.kill(id).map(|lost| lost.lost(why)).is_some()
     }
 
+    /// Loses every open connection, and returns how many.
+    pub fn lose_all(&self, why: &str) -> usize {
+        let signals: Vec<LostSignal> = {
+            let mut books = self.world.books();
+            let well = books.lives.values_mut().filter(|life| !life.gone && !life.broken);
+            well.map(|life| {
+                life.broken = true;
+                life.lost.clone()
+            })
+            .collect()
+        };
+        // After the lock, as above.
+        signals.iter().for_each(|signal| signal.lost(why));
+        self.world.changed.notify_waiters();
+        signals.len()
+    }
+
     /// Whether the pool has told this connection to end at once; `None` if it never was.
     #[must_use]
     pub fn is_cancelled(&self, id: u64) -> Option<bool> {
@@ -112,6 +129,28 @@ impl MockHandle {
     /// Safe to drop.
     pub async fn until_live(&self, count: usize) {
         self.until(|books| books.live == count).await;
+    }
+
+    /// Waits until a peer would see exactly so many open connections: not those that are broken, and not those whose
+    /// token is cancelled, whoever still holds them. No polling.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe to drop.
+    pub async fn until_open(&self, count: usize) {
+        loop {
+            let mut changed = pin!(self.world.changed.notified());
+            changed.as_mut().enable();
+            let mut ends = self.world.books().ends();
+            if ends.len() == count {
+                return;
+            }
+            poll_fn(|cx| {
+                let ended = ends.iter_mut().any(|end| end.as_mut().poll(cx).is_ready());
+                if ended || changed.as_mut().poll(cx).is_ready() { Poll::Ready(()) } else { Poll::Pending }
+            })
+            .await;
+        }
     }
 
     /// Checks that no connection is left, and that each was closed by [`close`](xec_pool_core::Transport::close),

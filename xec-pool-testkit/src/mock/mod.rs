@@ -89,7 +89,8 @@ impl Transport for MockTransport {
         if step.dies_connecting() {
             cx.lost_signal().lost("died while connecting, as the script says");
         }
-        self.world.carry_out(Hook::Connect, &step).await?;
+        let dialled = cx.cancelled().unless(self.world.carry_out(Hook::Connect, &step)).await;
+        dialled.unwrap_or(Err(MockError { kind: FailureKind::Lost }))?;
         let serial = self.world.opened(&cx);
         let connection = MockConnection { world: Arc::clone(&self.world), serial, id: cx.id().get() };
         if let Some(after) = step.dies_after() {

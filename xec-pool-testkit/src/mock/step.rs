@@ -58,7 +58,7 @@ impl Step {
         Self::ending(End::Fail(kind))
     }
 
-    /// Never returns.
+    /// Never returns; a connect does when its token is cancelled.
     #[must_use]
     pub const fn hang() -> Self {
         Self::ending(End::Hang)

@@ -6,7 +6,7 @@ use std::{
 };
 
 use tokio::sync::{Notify, Semaphore};
-use xec_pool_core::{Cancelled, Check, CloseReason, ConnectContext, LostSignal};
+use xec_pool_core::{BoxFuture, Cancelled, Check, CloseReason, ConnectContext, LostSignal};
 
 use super::{
     MockError,
@@ -84,6 +84,12 @@ pub(super) struct Books {
 impl Books {
     fn script(&mut self, hook: Hook) -> &mut Script {
         &mut self.scripts[hook as usize]
+    }
+
+    /// The ends to come of those that are well, by their tokens.
+    pub(super) fn ends(&self) -> Vec<BoxFuture<'static, ()>> {
+        let well = self.lives.values().filter(|life| !life.gone && !life.broken && !life.cancel.is_cancelled());
+        well.map(|life| Box::pin(life.cancel.wait()) as BoxFuture<'static, ()>).collect()
     }
 
     pub(super) fn calls(&self, hook: Hook) -> usize {

@@ -1,0 +1,66 @@
+//! What every pool trusts its transport to do, on a server in this process.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use xec_pool_ssh::SshTransport;
+use xec_pool_testkit::{
+    conformance::{Environment, Peer},
+    embedded::{Fault, Step},
+    keys,
+};
+
+use super::support::{World, transport};
+
+const PASSWORD: &str = "hunter2-hunter2";
+
+struct Embedded {
+    world: World,
+    transport: Arc<SshTransport>,
+}
+
+async fn embedded() -> Embedded {
+    let world = World::new().await;
+    // Every check pings: to have heard something of late says nothing of now.
+    let transport = transport(world.config().password(PASSWORD)).ping_after(Duration::ZERO);
+    Embedded { world, transport: Arc::new(transport) }
+}
+
+#[async_trait]
+impl Environment for Embedded {
+    type Transport = SshTransport;
+
+    fn transport(&self) -> Arc<SshTransport> {
+        Arc::clone(&self.transport)
+    }
+
+    async fn set_peer(&self, peer: Peer) {
+        let server = &self.world.server;
+        match peer {
+            Peer::Frozen => server.pause(),
+            Peer::Away => {
+                server.set_fault(Step::Accept, Fault::Die);
+                server.kill_connections();
+            }
+            Peer::Well | _ => {
+                server.resume();
+                server.clear_fault(Step::Accept);
+            }
+        }
+    }
+
+    async fn kill_connections(&self) {
+        self.world.server.kill_connections();
+    }
+
+    async fn until_open(&self, count: usize) {
+        self.world.server.wait_until(|seen| seen.open == count as u64).await;
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        let key = keys::USER_ED25519.private.lines().nth(1).unwrap();
+        vec![PASSWORD.to_owned(), key.to_owned()]
+    }
+}
+
+xec_pool_testkit::conformance!(embedded().await);

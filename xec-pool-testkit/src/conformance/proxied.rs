@@ -1,0 +1,66 @@
+//! An environment for whoever speaks TCP: the fault proxy is the peer.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use xec_pool_core::Transport;
+
+use super::{Environment, Peer};
+use crate::proxy::{Blow, Fault, FaultProxy};
+
+/// A transport whose connections go through a [`FaultProxy`]: dies, freezes and counts for any server.
+///
+/// # Examples
+///
+/// ```no_run
+/// use xec_pool_testkit::{FaultProxy, conformance::{self, Proxied}};
+/// # fn my_transport(_: std::net::SocketAddr) -> xec_pool_testkit::MockTransport { xec_pool_testkit::MockTransport::new().0 }
+///
+/// # async fn f(server: std::net::SocketAddr) -> std::io::Result<()> {
+/// let proxy = FaultProxy::start(server).await?;
+/// let transport = my_transport(proxy.addr());
+/// let broken = conformance::run(&Proxied::new(proxy, transport)).await;
+/// assert!(broken.is_empty(), "{broken:#?}");
+/// # Ok(()) }
+/// ```
+#[derive(Debug)]
+pub struct Proxied<T> {
+    proxy: FaultProxy,
+    transport: Arc<T>,
+}
+
+impl<T: Transport> Proxied<T> {
+    /// A transport that dials the proxy's [`addr`](FaultProxy::addr).
+    #[must_use]
+    pub fn new(proxy: FaultProxy, transport: T) -> Self {
+        Self { proxy, transport: Arc::new(transport) }
+    }
+}
+
+#[async_trait]
+impl<T: Transport> Environment for Proxied<T> {
+    type Transport = T;
+
+    fn transport(&self) -> Arc<T> {
+        Arc::clone(&self.transport)
+    }
+
+    async fn set_peer(&self, peer: Peer) {
+        match peer {
+            Peer::Well => self.proxy.clear_faults(),
+            Peer::Frozen => self.proxy.set_faults([Fault::BlackHole]),
+            Peer::Away => {
+                self.proxy.set_faults([Fault::Refuse]);
+                self.proxy.strike(Blow::Reset);
+            }
+        }
+    }
+
+    async fn kill_connections(&self) {
+        self.proxy.strike(Blow::Close);
+    }
+
+    async fn until_open(&self, count: usize) {
+        self.proxy.wait_until(|seen| seen.open == count as u64).await;
+    }
+}

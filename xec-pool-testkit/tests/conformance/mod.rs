@@ -1,0 +1,12 @@
+//! The conformance suite: on transports that keep their promises, and on one that breaks each.
+#![expect(clippy::unwrap_used, reason = "a test that finds what it did not expect should panic")]
+
+// The mock.
+mod mocked;
+
+// The example: a transport of forty lines.
+#[cfg(feature = "proxy")]
+mod echo;
+
+// A transport for every bad deed.
+mod bad;
