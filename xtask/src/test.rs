@@ -41,7 +41,7 @@ pub(crate) fn run(options: &Options) -> Done {
 }
 
 fn demanding(package: &Package) -> impl Iterator<Item = &Target> {
-    let demands = |feature: &String| arrows::DEMANDING.contains(&feature.as_str());
+    let demands = |feature: &String| DEMANDING.contains(&feature.as_str());
     package.targets.iter().filter(move |target| target.kind == "test" && target.required_features.iter().any(demands))
 }
 

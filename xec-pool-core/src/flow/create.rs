@@ -133,7 +133,12 @@ impl<T: Transport> Dial<T> {
             }
         };
         let token = self.token.clone();
-        let result = token.unless(dial).await.unwrap_or_else(|| Err(self.killed()));
+        let result = match token.unless(dial).await {
+            // A transport that heeds its token fails in words of its own; but it was the pool that ended this.
+            None | Some(Err(_)) if token.is_cancelled() => Err(self.killed()),
+            None => Err(DialError::Stopped),
+            Some(result) => result,
+        };
         match result {
             Ok(connection) if self.is_lost() => {
                 // It died before it was here: the dial has failed, but the connection must still be closed.

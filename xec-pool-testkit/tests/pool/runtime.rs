@@ -61,7 +61,9 @@ fn a_runtime_shut_down_with_dials_in_flight_costs_no_place() {
     let first = runtime();
     let cause = first.block_on(async {
         let options = AcquireOptions::new().timeout(Duration::from_millis(20));
-        pool.acquire_with(options).await.expect_err("the dial hangs")
+        let cause = pool.acquire_with(options).await.expect_err("the dial hangs");
+        handle.called(Hook::Connect, 1).await;
+        cause
     });
     assert!(matches!(cause, AcquireError::TimedOut(_)), "{cause}");
     first.shutdown_background();
