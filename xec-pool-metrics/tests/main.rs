@@ -2,3 +2,5 @@
 #![expect(clippy::unwrap_used, reason = "in a test it is a check")]
 
 mod exported;
+
+mod expressions;

@@ -23,5 +23,7 @@ mod storm;
 
 mod exporters;
 
-// What is printed.
+// What is printed, and what asks for it.
 mod readme;
+
+mod dashboards;
