@@ -9,6 +9,8 @@ mod workspace;
 // Chores that start programs.
 mod demo;
 
+mod debian;
+
 mod sshd;
 
 mod bench;
@@ -51,7 +53,7 @@ enum Verb {
     },
     /// Start a throw-away OpenSSH server on loopback and say how to reach it; Ctrl-C ends it.
     Sshd,
-    /// Run every test: those that need Rust only, then those that need a real sshd.
+    /// Run every test: those that need Rust only, then those that need a real sshd; by flags those that need more.
     Test(test::Options),
     /// Run every check that reads the code: format, lints, docs, features, and the chores below.
     Check,

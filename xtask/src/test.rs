@@ -5,8 +5,9 @@ use std::process::Command;
 use crate::{
     arrows::DEMANDING,
     check::SLOW,
+    debian::Program,
     run::{self, Done},
-    sshd,
+    sshd::SSHD,
     workspace::{Package, Target, Workspace},
 };
 
@@ -18,11 +19,36 @@ pub(crate) struct Options {
     /// 100,000 random lives of the pool's machine and of the breaker's, instead of 2,000 and 3,000.
     #[arg(long)]
     long: bool,
+    /// Also look at the live page of the metrics in Chromium.
+    #[arg(long)]
+    browser: bool,
+    /// Also let Prometheus read metrics, dashboard and alerts.
+    #[arg(long)]
+    prometheus: bool,
+}
+
+const CHROMIUM: Program = Program { file: "chromium", package: "chromium" };
+const PROMETHEUS: Program = Program { file: "prometheus", package: "prometheus" };
+
+impl Options {
+    /// The program behind a feature, and whether its tests are to be run.
+    fn demand(&self, feature: &str) -> Option<(&'static Program, bool)> {
+        match feature {
+            "sshd" => Some((&SSHD, true)),
+            "browser" => Some((&CHROMIUM, self.browser)),
+            "prometheus" => Some((&PROMETHEUS, self.prometheus)),
+            _ => None,
+        }
+    }
+
+    fn wants(&self, target: &Target) -> bool {
+        target.required_features.iter().all(|feature| self.demand(feature).is_none_or(|(_, wanted)| wanted))
+    }
 }
 
 /// Nothing is printed after the last runner: its own last lines are what a reader looks for.
 pub(crate) fn run(options: &Options) -> Done {
-    let runner = Runner { nextest: run::cargo_has("nextest"), long: options.long };
+    let runner = Runner { nextest: run::cargo_has("nextest"), options };
     let workspace = Workspace::read()?;
     let features = workspace.features(|feature| feature != SLOW && !DEMANDING.contains(&feature));
     let rust_only = ["--workspace", "--features", &features];
@@ -32,7 +58,7 @@ pub(crate) fn run(options: &Options) -> Done {
         run::run(run::cargo("test").args(rust_only).arg("--doc"))?;
     }
     for package in workspace.ours() {
-        let demanding: Vec<&Target> = demanding(package).collect();
+        let demanding: Vec<&Target> = demanding(package).filter(|target| options.wants(target)).collect();
         if !demanding.is_empty() {
             runner.run_demanding(package, &demanding)?;
         }
@@ -45,18 +71,18 @@ fn demanding(package: &Package) -> impl Iterator<Item = &Target> {
     package.targets.iter().filter(move |target| target.kind == "test" && target.required_features.iter().any(demands))
 }
 
-struct Runner {
+struct Runner<'a> {
     nextest: bool,
-    long: bool,
+    options: &'a Options,
 }
 
-impl Runner {
+impl Runner<'_> {
     fn command(&self) -> Command {
         let mut cargo = if self.nextest { run::cargo("nextest") } else { run::cargo("test") };
         if self.nextest {
             cargo.arg("run");
         }
-        if self.long {
+        if self.options.long {
             cargo.env("XEC_POOL_LIVES", LONG_LIVES);
             if self.nextest {
                 cargo.args(["--profile", "long"]);
@@ -70,8 +96,8 @@ impl Runner {
             targets.iter().flat_map(|target| &target.required_features).map(String::as_str).collect();
         features.sort_unstable();
         features.dedup();
-        if features.iter().any(|feature| feature.contains("sshd")) {
-            sshd::ensure_installed()?;
+        for (program, _) in features.iter().filter_map(|feature| self.options.demand(feature)) {
+            program.ensure_installed()?;
         }
         let mut command = self.command();
         command.args(["--package", &package.name, "--features", &features.join(",")]);
