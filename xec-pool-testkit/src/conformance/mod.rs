@@ -1,9 +1,8 @@
 //! What a pool trusts its transport to do, as tests: run them on yours.
 //!
 //! You say how to make the transport, how to kill, freeze and remove the peer, and how many connections the peer sees
-//! ([`Environment`]); [`conformance!`](crate::conformance) makes a test of each promise. A transport of plain TCP has
-//! its environment ready-made: [`Proxied`] (feature `proxy`) puts a [`FaultProxy`](crate::proxy::FaultProxy) before
-//! the server.
+//! ([`Environment`]); [`conformance!`](crate::conformance!) makes a test of each promise. A transport of plain TCP has
+//! its environment ready-made: `Proxied` (feature `proxy`) puts a fault proxy before the server.
 //!
 //! Everything here happens in real time unless your environment works on a paused clock; what should happen at once
 //! may take [`Environment::patience`].
@@ -230,10 +229,11 @@ promises! {
 /// expression that makes an [`Environment`](crate::conformance::Environment), anew for each test; it may `.await`. Needs
 /// tokio's `macros`.
 ///
-/// ```ignore
+/// ```no_run
 /// mod my_transport {
 ///     xec_pool_testkit::conformance!(super::environment().await);
 /// }
+/// # fn main() {}
 /// ```
 #[macro_export]
 macro_rules! conformance {
