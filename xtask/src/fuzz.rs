@@ -11,7 +11,7 @@ pub(crate) struct Options {
     /// Which one (`ssh_known_hosts`, …); all of them, one after the other, without it.
     target: Option<String>,
     /// How long each is fuzzed.
-    #[arg(long, default_value_t = 5)]
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..))]
     minutes: u32,
 }
 

@@ -2,6 +2,8 @@
 
 mod admit;
 
+mod corners;
+
 mod dialling;
 
 mod gate;
@@ -112,6 +114,14 @@ impl Story {
                 self.machine.unwarm(WarmId(id.parse().expect("a number")));
                 return self.orders();
             }
+            ["alarm"] => {
+                let then = self.machine.set_alarm(now);
+                return if then == Moment::NEVER {
+                    " never".to_owned()
+                } else {
+                    format!(" {:?}", then.since(now).duration())
+                };
+            }
             ["look"] => {
                 self.machine.look(now);
                 return self.orders();
@@ -200,7 +210,10 @@ impl Story {
                 Order::Vacate(slot) => format!(" -> Vacate({slot:?})"),
                 Order::Refuse { ticket, refusal } => format!(" -> Refuse({ticket:?}, {refusal:?})"),
                 Order::Warmed(WarmId(id)) => format!(" -> Warmed({id})"),
-                Order::Drained => " -> Drained".to_owned(),
+                Order::Drained => {
+                    let (closed, killed, done) = self.machine.drained();
+                    format!(" -> Drained(closed {closed}, killed {killed}, done {done})")
+                }
             };
         }
         said

@@ -138,7 +138,7 @@ fn a_drain_closes_the_idle_waits_for_the_lent_and_refuses_the_rest() {
             ask: Draining
             closed 1: -> Vacate(SlotId(1))
             returned 2: -> Close(SlotId(2), Drained)
-            closed 2: -> Vacate(SlotId(2)) -> Drained
+            closed 2: -> Vacate(SlotId(2)) -> Drained(closed 2, killed 0, done true)
             ask: Closed
         "#]],
     );
@@ -166,7 +166,7 @@ fn at_the_end_of_a_drain_the_rest_is_killed() {
             drain 5s: -> Refuse(Ticket(2), Draining)
             after 4s:
             after 1s: -> Kill(SlotId(1)) -> Kill(SlotId(2))
-            failed 2 unreachable 1s: -> Vacate(SlotId(2)) -> Drained
+            failed 2 unreachable 1s: -> Vacate(SlotId(2)) -> Drained(closed 0, killed 1, done true)
             returned 1: -> Close(SlotId(1), Drained)
             closed 1: -> Vacate(SlotId(1))
         "#]],
@@ -187,7 +187,7 @@ fn a_dial_in_flight_does_not_outlive_a_drain() {
             ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
             drain: -> Refuse(Ticket(1), Draining)
             connected 1: -> Close(SlotId(1), Drained)
-            closed 1: -> Vacate(SlotId(1)) -> Drained
+            closed 1: -> Vacate(SlotId(1)) -> Drained(closed 1, killed 0, done true)
         "#]],
     );
 }
@@ -210,7 +210,7 @@ fn a_second_drain_only_moves_the_end_earlier() {
             drain 5s:
             drain 60s:
             drain 1s:
-            after 1s: -> Kill(SlotId(1)) -> Drained
+            after 1s: -> Kill(SlotId(1)) -> Drained(closed 0, killed 1, done true)
         "#]],
     );
 }
