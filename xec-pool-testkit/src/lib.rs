@@ -8,6 +8,7 @@
 //! | `proxy` | `FaultProxy`: a TCP proxy that is slow, silent, shut or cut on command | nothing |
 //! | `embedded-ssh` | `EmbeddedSsh`: an SSH server in this process, with knobs for every bad day | Rust |
 //! | `sshd` | `LocalSshd`: OpenSSH's own sshd as a child process | Unix, openssh-server |
+//! | `containers` | `SshdContainer`: the same as another machine, to freeze, crash and unplug | a Docker engine |
 //!
 //! # Test your program without a network
 //!
@@ -119,7 +120,7 @@ pub mod conformance;
 pub mod proxy;
 
 /// Key pairs for tests, committed and therefore worthless.
-#[cfg(any(feature = "embedded-ssh", feature = "sshd"))]
+#[cfg(any(feature = "containers", feature = "embedded-ssh", feature = "sshd"))]
 pub mod keys;
 
 /// An SSH server in this process.
@@ -130,6 +131,12 @@ pub mod embedded;
 #[cfg(feature = "sshd")]
 pub mod sshd;
 
+/// OpenSSH's own sshd, in containers.
+#[cfg(feature = "containers")]
+pub mod container;
+
+#[cfg(feature = "containers")]
+pub use crate::container::SshdContainer;
 #[cfg(feature = "embedded-ssh")]
 pub use crate::embedded::EmbeddedSsh;
 #[cfg(feature = "proxy")]

@@ -25,7 +25,7 @@ const DEV: &[(&str, &str)] = &[
 
 /// Features of ours whose tests need a program that a machine may lack. Cargo unites the features of all members, so
 /// one manifest that switches such a one on makes `cargo test --workspace` fail where there is Rust only.
-pub(crate) const DEMANDING: &[&str] = &["sshd", "browser", "prometheus"];
+pub(crate) const DEMANDING: &[&str] = &["sshd", "containers", "browser", "prometheus"];
 
 const CORE: &str = "xec-pool-core";
 

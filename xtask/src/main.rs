@@ -13,6 +13,8 @@ mod debian;
 
 mod sshd;
 
+mod engine;
+
 mod bench;
 
 mod test;
@@ -53,7 +55,7 @@ enum Verb {
     },
     /// Start a throw-away OpenSSH server on loopback and say how to reach it; Ctrl-C ends it.
     Sshd,
-    /// Run every test: those that need Rust only, then those that need a real sshd; by flags those that need more.
+    /// Run every test: those that need Rust only, then those that need a real sshd or a Docker engine; by flags more.
     Test(test::Options),
     /// Run every check that reads the code: format, lints, docs, features, and the chores below.
     Check,

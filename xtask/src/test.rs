@@ -6,6 +6,7 @@ use crate::{
     arrows::DEMANDING,
     check::SLOW,
     debian::Program,
+    engine,
     run::{self, Done},
     sshd::SSHD,
     workspace::{Package, Target, Workspace},
@@ -27,16 +28,19 @@ pub(crate) struct Options {
     prometheus: bool,
 }
 
+/// Containers are made of this machine's own programs; `ip` cuts them off.
+const IN_CONTAINERS: &[Program] = &[SSHD, Program { file: "ip", package: "iproute2" }];
 const CHROMIUM: Program = Program { file: "chromium", package: "chromium" };
 const PROMETHEUS: Program = Program { file: "prometheus", package: "prometheus" };
 
 impl Options {
-    /// The program behind a feature, and whether its tests are to be run.
-    fn demand(&self, feature: &str) -> Option<(&'static Program, bool)> {
+    /// The programs behind a feature, and whether its tests are to be run.
+    fn demand(&self, feature: &str) -> Option<(&'static [Program], bool)> {
         match feature {
-            "sshd" => Some((&SSHD, true)),
-            "browser" => Some((&CHROMIUM, self.browser)),
-            "prometheus" => Some((&PROMETHEUS, self.prometheus)),
+            "sshd" => Some((&[SSHD], true)),
+            "containers" => Some((IN_CONTAINERS, true)),
+            "browser" => Some((&[CHROMIUM], self.browser)),
+            "prometheus" => Some((&[PROMETHEUS], self.prometheus)),
             _ => None,
         }
     }
@@ -96,8 +100,11 @@ impl Runner<'_> {
             targets.iter().flat_map(|target| &target.required_features).map(String::as_str).collect();
         features.sort_unstable();
         features.dedup();
-        for (program, _) in features.iter().filter_map(|feature| self.options.demand(feature)) {
-            program.ensure_installed()?;
+        for (programs, _) in features.iter().filter_map(|feature| self.options.demand(feature)) {
+            programs.iter().try_for_each(Program::ensure_installed)?;
+        }
+        if features.contains(&"containers") {
+            engine::ensure_running()?;
         }
         let mut command = self.command();
         command.args(["--package", &package.name, "--features", &features.join(",")]);
