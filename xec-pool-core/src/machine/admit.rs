@@ -76,6 +76,10 @@ impl Machine {
     pub(crate) fn ask_idle(&mut self, now: Moment) -> Asked {
         let now = self.advance(now);
         let loan = self.lend_at_once(Ask::default(), now).or_else(|| self.lend_any_fit(now));
+        if !self.queue.is_empty() {
+            // As in `ask_now`.
+            self.settle(now);
+        }
         invariants::check(self);
         if let Some(loan) = loan {
             return Asked::Lent(loan);

@@ -91,6 +91,10 @@ impl Story {
                 self.now = now.after(span(time));
                 Fact::Ticked
             }
+            ["unnoticed", time] => {
+                self.now = now.after(span(time));
+                return said;
+            }
             ["ask"] => {
                 said = self.ask(Ask::default());
                 return said + &self.orders();

@@ -111,6 +111,8 @@ impl Machine {
         if self.phase == Phase::Closed && self.slots.taken() == held && !self.drain.done {
             self.drain.done = true;
             self.order(Order::Drained);
+            // The housekeeper sleeps until the end that this drain no longer needs; woken, it goes.
+            self.wake_keeper |= self.alarm != Moment::NEVER;
         }
     }
 

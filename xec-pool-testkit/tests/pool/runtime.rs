@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::runtime::{Builder, Runtime};
-use xec_pool_core::{AcquireError, AcquireOptions, FailureKind, Pool, PoolConfig, PoolEvent};
+use xec_pool_core::{AcquireError, AcquireOptions, FailureKind, Phase, Pool, PoolConfig, PoolEvent};
 use xec_pool_testkit::mock::{Hook, MockTransport, Step};
 
 use super::SECOND;
@@ -267,4 +267,25 @@ fn a_call_from_a_runtime_without_timers_costs_no_connection() {
     drop(timeless.block_on(async { pool.acquire().await.expect("dialled where there are timers") }));
     whole.block_on(pool.close());
     handle.assert_each_closed_once();
+
+#[tokio::test(start_paused = true)]
+async fn a_drained_pool_keeps_no_task() {
+    let (transport, _handle) = MockTransport::new();
+    let pool = Pool::builder(transport).config(config()).build().expect("valid");
+    let lease = pool.acquire().await.expect("connects");
+    let draining = tokio::spawn({
+        let pool = pool.clone();
+        async move { pool.drain(3600 * SECOND).await }
+    });
+    while pool.stats().phase == Phase::Open {
+        tokio::task::yield_now().await;
+    }
+    drop(lease);
+    let began = tokio::time::Instant::now();
+    assert_eq!(draining.await.expect("no panic").closed, 1);
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+    let tasks = tokio::runtime::Handle::current().metrics().num_alive_tasks();
+    assert_eq!((tasks, began.elapsed()), (0, 0 * SECOND), "the housekeeper does not sleep out the hour");
 }

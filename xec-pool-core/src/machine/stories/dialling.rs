@@ -53,6 +53,25 @@ fn surplus_dials_are_not_started_and_a_finished_one_nobody_wants_is_shelved() {
 }
 
 #[test]
+fn whoever_comes_after_the_back_off_and_before_the_housekeeper_starts_the_dial_that_is_due() {
+    check(
+        limits(0, 2),
+        "
+        ask
+        failed 1 unreachable 1s
+        unnoticed 2s
+        try
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            failed 1 unreachable 1s: -> Vacate(SlotId(1))
+            unnoticed 2s:
+            try: Refused(NoneIdle) -> Connect(SlotId(2), Ticket(1), attempt 2)
+        "#]],
+    );
+}
+
+#[test]
 fn after_a_failure_nothing_is_dialled_before_the_back_off_is_over() {
     check(
         limits(0, 4),
