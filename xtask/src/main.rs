@@ -15,6 +15,8 @@ mod sshd;
 
 mod engine;
 
+mod faults;
+
 mod bench;
 
 mod test;
@@ -57,6 +59,10 @@ enum Verb {
     Sshd,
     /// Run every test: those that need Rust only, then those that need a real sshd or a Docker engine; by flags more.
     Test(test::Options),
+    /// Run every state of a pool against every fault of its server, in containers, and print a table.
+    Faults(faults::Faults),
+    /// Run random load, faults and changes against several servers, and see that nothing is left at the end.
+    Soak(faults::Soak),
     /// Run every check that reads the code: format, lints, docs, features, and the chores below.
     Check,
     /// Measure us beside our peers, interleaved in one run.
@@ -78,6 +84,8 @@ fn main() -> ExitCode {
         Verb::Demo { args: _ } => demo::run(),
         Verb::Sshd => sshd::run(),
         Verb::Test(options) => test::run(&options),
+        Verb::Faults(options) => faults::faults(&options),
+        Verb::Soak(options) => faults::soak(&options),
         Verb::Check => check::run(),
         Verb::Bench(options) => bench::run(&options),
         Verb::Fuzz(options) => fuzz::run(&options),

@@ -1,0 +1,174 @@
+//! What is counted: calls, faults, and what this process and the servers hold.
+
+use std::{
+    fmt, fs,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use tokio::runtime::Handle;
+use xec_pool_core::Stats;
+
+use crate::{load::Call, place::Place};
+
+/// In the environment of every command.
+pub(crate) const MARK: &str = "XEC_POOL_SOAK";
+
+pub(crate) const HEAD: &str = "\
+| minute | done | failed | left | connections made | lost | faults | changes | open now | files | tasks | memory | over there |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+
+/// Violations that are kept; one is enough to fail.
+const ENOUGH: usize = 20;
+
+#[derive(Default)]
+pub(crate) struct Figures {
+    done: AtomicU64,
+    failed: AtomicU64,
+    left: AtomicU64,
+    faults: AtomicU64,
+    changes: AtomicU64,
+    /// Of pools that are gone.
+    created: AtomicU64,
+    lost: AtomicU64,
+    violations: Mutex<Vec<String>>,
+}
+
+impl Figures {
+    pub(crate) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn called(&self, call: Call) {
+        let counter = match call {
+            Call::Done => &self.done,
+            Call::Failed => &self.failed,
+            Call::Left => &self.left,
+            Call::Wrong(what) => return self.violated(what),
+        };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn faulted(&self) {
+        self.faults.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn drained(&self, stats: &Stats) {
+        self.created.fetch_add(stats.created, Ordering::Relaxed);
+        self.lost.fetch_add(stats.destroyed.by(xec_pool_core::CloseReason::Lost), Ordering::Relaxed);
+    }
+
+    pub(crate) fn violated(&self, what: String) {
+        let mut violations = self.violations.lock().unwrap_or_else(PoisonError::into_inner);
+        if violations.len() < ENOUGH {
+            violations.push(what);
+        }
+    }
+
+    pub(crate) fn violations(&self) -> Vec<String> {
+        self.violations.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// A line of the table.
+    pub(crate) fn line(&self, minute: u32, now: &Sample) -> String {
+        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        format!(
+            "| {minute} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} MiB | {} |",
+            of(&self.done),
+            of(&self.failed),
+            of(&self.left),
+            of(&self.created) + now.created,
+            of(&self.lost) + now.lost,
+            of(&self.faults),
+            of(&self.changes),
+            now.open,
+            now.files,
+            now.tasks,
+            now.memory_bytes >> 20,
+            now.remote,
+        )
+    }
+}
+
+/// What is held at a moment.
+pub(crate) struct Sample {
+    /// Of the pools of the moment.
+    created: u64,
+    lost: u64,
+    open: u32,
+    files: usize,
+    tasks: usize,
+    memory_bytes: u64,
+    /// Processes over there: behind connections, and commands.
+    pub(crate) remote: usize,
+}
+
+impl Sample {
+    pub(crate) fn take(places: &[Arc<Place>]) -> Self {
+        let stats: Vec<Stats> = places.iter().map(|place| place.pool().stats()).collect();
+        let behind: usize = places.iter().map(|place| place.sshd().connection_pids().len()).sum();
+        Self {
+            created: stats.iter().map(|stats| stats.created).sum(),
+            lost: stats.iter().map(|stats| stats.destroyed.by(xec_pool_core::CloseReason::Lost)).sum(),
+            open: stats.iter().map(|stats| stats.open() + stats.connecting + stats.leases + stats.waiting).sum(),
+            files: fs::read_dir("/proc/self/fd").map_or(0, Iterator::count),
+            tasks: Handle::current().metrics().num_alive_tasks(),
+            memory_bytes: resident_bytes(),
+            remote: behind + commands(),
+        }
+    }
+
+    /// What there is more of than `before`. Memory that is free again stays with the process, so it has a margin.
+    pub(crate) fn more_than(&self, before: &Self) -> Vec<String> {
+        let margin = 64 << 20;
+        let mut more = Vec::new();
+        let mut compare = |what: &str, now: u64, then: u64| {
+            if now > then {
+                more.push(format!("{what}: {now}, before {then}"));
+            }
+        };
+        compare("open, connecting, lent or waiting", self.open.into(), before.open.into());
+        compare("open files", self.files as u64, before.files as u64);
+        compare("tasks", self.tasks as u64, before.tasks as u64);
+        compare("bytes of memory, beyond the margin", self.memory_bytes.saturating_sub(margin), before.memory_bytes);
+        compare("processes over there", self.remote as u64, before.remote as u64);
+        more
+    }
+}
+
+impl fmt::Display for Sample {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} open, {} files, {} tasks, {} MiB, {} processes over there",
+            self.open,
+            self.files,
+            self.tasks,
+            self.memory_bytes >> 20,
+            self.remote
+        )
+    }
+}
+
+/// From: proc(5), `/proc/pid/status`, `VmRSS` — resident set size, in kB.
+fn resident_bytes() -> u64 {
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// Processes with our mark in their environment.
+fn commands() -> usize {
+    let mark = format!("{MARK}={}", std::process::id());
+    let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+    processes
+        .filter_map(|entry| fs::read(entry.path().join("environ")).ok())
+        .filter(|environ| environ.split(|byte| *byte == 0).any(|variable| variable == mark.as_bytes()))
+        .count()
+}

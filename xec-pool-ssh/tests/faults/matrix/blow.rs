@@ -1,0 +1,100 @@
+//! Faults, and their ends.
+
+use std::io;
+
+use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use xec_pool_testkit::proxy;
+
+use super::{
+    place::{Place, slowness},
+    words::{Fault, State},
+};
+
+/// What keeps a fault going.
+pub(crate) struct Held {
+    _stranger: Option<TcpStream>,
+}
+
+/// Ignores what asks it to end, and so keeps its session after its caller has left.
+const STUBBORN: &str = "trap '' TERM; echo > /dev/shm/mark; read -r _ < /dev/shm/gate";
+
+/// Whether the fault must be there before the state can be.
+pub(crate) const fn comes_first(state: State, fault: Fault) -> bool {
+    matches!(
+        (state, fault),
+        (State::Idle, _) | (State::Connecting, Fault::MaxStartups) | (State::Opening, Fault::MaxSessions)
+    )
+}
+
+/// Lets it happen. What happens once has happened when this returns.
+pub(crate) async fn strike(place: &Place, state: State, fault: Fault) -> io::Result<Held> {
+    let sshd = &place.sshd;
+    let mut held = Held { _stranger: None };
+    match fault {
+        Fault::Killed => assert!(sshd.kill_connections().await? > 0, "there was one"),
+        Fault::Frozen => sshd.pause().await?,
+        Fault::Rebooted => sshd.restart().await?,
+        Fault::Unplugged => sshd.unplug().await?,
+        Fault::BlackHole => sshd.cut().await?,
+        Fault::Reset => assert!(place.way().strike(proxy::Blow::Reset) > 0, "there was one"),
+        Fault::Slow => place.way().set_faults(slowness()),
+        Fault::MaxSessions if state.has_command() => {}
+        Fault::MaxSessions => abandon_one(place).await?,
+        Fault::MaxStartups => held._stranger = Some(stranger(place).await?),
+        // Its disk is small from the start.
+        Fault::Exhausted if state.has_command() => {}
+        Fault::Exhausted => sshd.limit_processes(Some(1)).await?,
+    }
+    Ok(held)
+}
+
+/// Ends it, where it does not end by itself.
+pub(crate) async fn lift(place: &Place, state: State, fault: Fault, held: Held) -> io::Result<()> {
+    drop(held);
+    let sshd = &place.sshd;
+    match fault {
+        Fault::Frozen => sshd.unpause().await,
+        Fault::Unplugged => sshd.plug().await,
+        Fault::BlackHole => sshd.heal().await,
+        Fault::Slow => {
+            place.way().clear_faults();
+            Ok(())
+        }
+        Fault::MaxSessions if !state.has_command() => sshd.exec("echo > /dev/shm/gate").await.map(drop),
+        Fault::Exhausted => sshd.limit_processes(None).await,
+        Fault::Killed | Fault::Rebooted | Fault::Reset | Fault::MaxSessions | Fault::MaxStartups => Ok(()),
+    }
+}
+
+/// A command whose caller leaves, and which stays.
+async fn abandon_one(place: &Place) -> io::Result<()> {
+    let pool = place.pool.clone();
+    let caller = place.spawn(async move { pool.shell(STUBBORN).output().await });
+    place.sshd.exec("cat /dev/shm/mark").await?;
+    caller.abort();
+    while place.pool.stats().active > 0 {
+        tokio::task::yield_now().await;
+    }
+    Ok(())
+}
+
+/// Somebody who connects and does not log in.
+async fn stranger(place: &Place) -> io::Result<TcpStream> {
+    let mut stranger = TcpStream::connect(place.sshd.addr()).await?;
+    let mut greeting = [0; 4];
+    match stranger.read_exact(&mut greeting).await {
+        Ok(_) => Ok(stranger),
+        // The one place for somebody not logged in is taken, by us: the stranger is turned away.
+        Err(_) if state_holds_the_place(place) => Ok(stranger),
+        Err(error) => Err(error),
+    }
+}
+
+fn state_holds_the_place(place: &Place) -> bool {
+    place.pool.stats().connecting > 0
+}
+
+/// Whether nothing is left to lift.
+pub(crate) const fn is_over_at_once(fault: Fault) -> bool {
+    matches!(fault, Fault::Killed | Fault::Rebooted | Fault::Reset)
+}
