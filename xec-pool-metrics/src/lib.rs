@@ -1,3 +1,5 @@
+//! Turns what happens in pools into OpenTelemetry metrics and spans.
+//!
 #![doc = include_str!("../README.md")]
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

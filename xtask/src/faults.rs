@@ -3,9 +3,10 @@
 use std::{env, path::PathBuf};
 
 use crate::{
+    debian::Program,
     demo, engine,
     run::{self, Done, Failure},
-    sshd,
+    sshd::{IN_CONTAINERS, SSHD},
 };
 
 #[derive(clap::Args)]
@@ -33,7 +34,7 @@ pub(crate) struct Soak {
 
 /// Becomes the matrix.
 pub(crate) fn faults(options: &Faults) -> Done {
-    sshd::ensure_installed()?;
+    IN_CONTAINERS.iter().try_for_each(Program::ensure_installed)?;
     engine::ensure_running()?;
     let mut program = demo::example("xec-pool-ssh", "faults")?;
     program.arg("--");
@@ -52,7 +53,7 @@ pub(crate) fn faults(options: &Faults) -> Done {
 
 /// Becomes the soak.
 pub(crate) fn soak(options: &Soak) -> Done {
-    sshd::ensure_installed()?;
+    SSHD.ensure_installed()?;
     let mut program = demo::example("xec-pool-ssh", "soak")?;
     program.args(["--", "--minutes", &options.minutes.to_string()]);
     if let Some(seed) = options.seed {

@@ -8,7 +8,7 @@ use crate::{
     debian::Program,
     engine,
     run::{self, Done},
-    sshd::SSHD,
+    sshd::{IN_CONTAINERS, SSHD},
     workspace::{Package, Target, Workspace},
 };
 
@@ -28,8 +28,6 @@ pub(crate) struct Options {
     prometheus: bool,
 }
 
-/// Containers are made of this machine's own programs; `ip` cuts them off.
-const IN_CONTAINERS: &[Program] = &[SSHD, Program { file: "ip", package: "iproute2" }];
 const CHROMIUM: Program = Program { file: "chromium", package: "chromium" };
 const PROMETHEUS: Program = Program { file: "prometheus", package: "prometheus" };
 

@@ -267,6 +267,7 @@ fn a_call_from_a_runtime_without_timers_costs_no_connection() {
     drop(timeless.block_on(async { pool.acquire().await.expect("dialled where there are timers") }));
     whole.block_on(pool.close());
     handle.assert_each_closed_once();
+}
 
 #[tokio::test(start_paused = true)]
 async fn a_drained_pool_keeps_no_task() {
