@@ -5,8 +5,9 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use crate::{
-    Cancelled, Cause, CloseReason, ConnectContext, ConnectionState, Denied, DialError, DialRequest, FailureKind,
-    LostSignal, Observation, Outcome, Pass, PoolEvent, Settlement, Start, Transport,
+    Cancelled, Cause, CloseReason, Commands, ConnectContext, ConnectionId, ConnectionState, Denied, DialError,
+    DialRequest, FailureKind, Interest, LostSignal, Observation, Outcome, Pass, PoolEvent, Settlement, Start,
+    Transport,
     flow::{Deed, caught, evict},
     ledger::{Ledger, State},
     machine::{
@@ -246,6 +247,19 @@ impl<T: Transport> Drop for Dial<T> {
 }
 
 impl<T: Transport> Ledger<T> {
+    /// What a connection keeps to tell of its commands.
+    fn commands(self: &Arc<Self>, id: ConnectionId) -> Commands {
+        if !self.interest.contains(Interest::COMMANDS) {
+            return Commands::default();
+        }
+        let weak = Arc::downgrade(self);
+        Commands::new(move |text| {
+            let ledger = weak.upgrade()?;
+            let text = ledger.interest.contains(Interest::COMMAND_TEXT).then_some(text);
+            ledger.begin(&Start::Command { pool: &ledger.name, id, text }, None)
+        })
+    }
+
     /// `max_lifetime`, shortened at random, so that connections opened together do not end together.
     fn lifetime(&self) -> Span {
         let jitter = 1.0 - self.times.lifetime_jitter * fastrand::f64();

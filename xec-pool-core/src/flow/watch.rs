@@ -9,7 +9,7 @@ use std::{
 };
 
 use crate::{
-    Cause, Commands, ConnectionId, Events, Interest, Observation, PoolEvent, Start, Stats, Transport, Wait,
+    Cause, Events, Interest, Observation, PoolEvent, Start, Stats, Transport, Wait,
     events::Subscriber,
     flow::{caught, wake},
     ledger::{Ledger, State},
@@ -228,19 +228,6 @@ impl<T: Transport> Ledger<T> {
             Some(observer) if self.interest.contains(wanted) => caught(|| observer.on_event(event)).is_some(),
             Some(_) | None => true,
         }
-    }
-
-    /// What a connection keeps to tell of its commands.
-    pub(crate) fn commands(self: &Arc<Self>, id: ConnectionId) -> Commands {
-        if !self.interest.contains(Interest::COMMANDS) {
-            return Commands::default();
-        }
-        let weak = Arc::downgrade(self);
-        Commands::new(move |text| {
-            let ledger = weak.upgrade()?;
-            let text = ledger.interest.contains(Interest::COMMAND_TEXT).then_some(text);
-            ledger.begin(&Start::Command { pool: &ledger.name, id, text }, None)
-        })
     }
 
     pub(crate) fn begin(&self, start: &Start<'_>, parent: Option<&dyn Observation>) -> Option<Arc<dyn Observation>> {

@@ -134,7 +134,7 @@ async fn a_pool_goes_on_though_whoever_takes_its_spans_panics_each_time() {
     let telemetry = Telemetry::builder().meter_provider(&meters).tracer_provider(&tracers).lease_spans().build();
     let (pool, _handle) = pool(&telemetry, at_most(1));
     let lease = pool.acquire().await.unwrap();
-    drop(tokio::time::timeout(MS, pool.acquire()).await.unwrap_err());
+    tokio::time::timeout(MS, pool.acquire()).await.unwrap_err();
     drop(lease);
     let fallen = catch_unwind(AssertUnwindSafe(|| {
         let _held = pool.try_acquire().unwrap();

@@ -69,7 +69,7 @@ pub(crate) async fn refusals(telemetry: &Telemetry) -> Mocks {
     let (one, _handle) = pool(telemetry, at_most(1));
     let lease = one.acquire().await.unwrap();
     one.acquire_with(AcquireOptions::new().timeout(40 * MS)).await.unwrap_err();
-    drop(tokio::time::timeout(MS, one.acquire()).await.unwrap_err());
+    tokio::time::timeout(MS, one.acquire()).await.unwrap_err();
     let draining = one.clone();
     let drain = tokio::spawn(async move { draining.drain(SECOND).await });
     tokio::task::yield_now().await;

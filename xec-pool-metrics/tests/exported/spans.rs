@@ -117,7 +117,7 @@ async fn an_acquire_that_fails_says_why_in_the_word_of_the_metric() {
     let (one, _handle) = pool(&lab.telemetry, at_most(1));
     let lease = one.acquire().await.unwrap();
     one.acquire_with(AcquireOptions::new().timeout(MS)).await.unwrap_err();
-    drop(tokio::time::timeout(MS, one.acquire()).await.unwrap_err());
+    tokio::time::timeout(MS, one.acquire()).await.unwrap_err();
     drop(lease);
     one.close().await;
     one.acquire().await.unwrap_err();

@@ -27,7 +27,7 @@ async fn a_command_is_watched_to_its_end_whatever_that_is() {
     pool.shell("exit 3").output().await.unwrap();
     pool.shell("kill -USR2 $$").status().await.unwrap();
     pool.shell("sleep 60").timeout(Duration::from_millis(1)).output().await.unwrap_err();
-    drop(tokio::time::timeout(Duration::from_millis(1), pool.shell("sleep 60").output()).await.unwrap_err());
+    tokio::time::timeout(Duration::from_millis(1), pool.shell("sleep 60").output()).await.unwrap_err();
     let lease = pool.acquire().await.unwrap();
     assert!(lease.command("true").status().await.unwrap().success());
     drop(lease);

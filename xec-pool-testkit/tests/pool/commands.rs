@@ -88,8 +88,7 @@ async fn heard_by(interest: Interest) -> Vec<String> {
     lease.begin("b").end(&Outcome::exited(None, Some("TERM")));
     lease.begin("c").end(&Outcome::failed(FailureKind::Lost, "gone"));
     drop(lease.begin("d"));
-    let heard = observer.1.lock().unwrap().clone();
-    heard
+    observer.1.lock().unwrap().clone()
 }
 
 #[tokio::test(start_paused = true)]
