@@ -140,6 +140,21 @@ fn a_frozen_one_is_silent_and_thaws() {
 }
 
 #[test]
+fn a_command_that_was_hit_on_its_way_from_sshd_thaws_as_well() {
+    let sshd = start();
+    let mut child =
+        ssh(&sshd).arg("echo $$; exec cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("ssh");
+    let mut pid = String::new();
+    let stdout = child.stdout.as_mut().expect("it is piped");
+    BufReader::with_capacity(1, stdout).read_line(&mut pid).expect("it says its number");
+    let hit = Command::new("kill").args(["-STOP", pid.trim()]).status();
+    assert!(hit.expect("kill is everywhere").success());
+    sshd.stop();
+    sshd.cont();
+    assert!(echoes(&mut child));
+}
+
+#[test]
 fn dropped_it_leaves_nothing_behind() {
     for stopped in [false, true] {
         let sshd = start();

@@ -21,6 +21,8 @@ mod bench;
 
 mod test;
 
+mod versions;
+
 mod fuzz;
 
 // Chores that look at the code, and the one that runs them all.

@@ -81,6 +81,17 @@ pub(crate) fn read(command: &mut Command) -> Done<String> {
     String::from_utf8(output.stdout).map_err(|_| Failure::from(format!("`{shown}` printed bytes that are no text")))
 }
 
+/// Runs two programs, the one's output being the other's input.
+pub(crate) fn pipe(from: &mut Command, to: &mut Command) -> Done {
+    let shown = announce(from);
+    let mut first = from.stdout(Stdio::piped()).spawn().map_err(|error| cannot_start(&shown, &error))?;
+    let output = first.stdout.take().expect("it is piped");
+    let second = run(to.stdin(output));
+    let status = first.wait().map_err(|error| cannot_start(&shown, &error))?;
+    // What the first failed at, the second can only have half of.
+    if status.success() { second } else { Err(Failure::ended(&shown, status)) }
+}
+
 /// Becomes the program, where the system can: its signals and its exit code are then ours without any relay.
 pub(crate) fn become_(command: &mut Command) -> Done {
     #[cfg(unix)]

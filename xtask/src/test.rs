@@ -9,6 +9,7 @@ use crate::{
     engine,
     run::{self, Done},
     sshd::{IN_CONTAINERS, SSHD},
+    versions,
     workspace::{Package, Target, Workspace},
 };
 
@@ -26,6 +27,10 @@ pub(crate) struct Options {
     /// Also let Prometheus read metrics, dashboard and alerts.
     #[arg(long)]
     prometheus: bool,
+    /// In place of all that: the tests of containers on these servers, in images that are made where they are missing
+    /// (mmdebstrap): bullseye, bookworm, trixie, dropbear.
+    #[arg(long, value_name = "LIST", value_delimiter = ',')]
+    sshd: Vec<String>,
 }
 
 const CHROMIUM: Program = Program { file: "chromium", package: "chromium" };
@@ -43,6 +48,18 @@ impl Options {
         }
     }
 
+    /// Makes sure of the programs that tests need, before anything is built: what is missing is told at once.
+    fn ensure_there(&self, workspace: &Workspace) -> Done {
+        let wanted = workspace.ours().flat_map(demanding).filter(|target| self.wants(target));
+        let mut features: Vec<&str> = wanted.flat_map(|target| &target.required_features).map(String::as_str).collect();
+        features.sort_unstable();
+        features.dedup();
+        for (programs, _) in features.iter().filter_map(|feature| self.demand(feature)) {
+            programs.iter().try_for_each(Program::ensure_installed)?;
+        }
+        if features.contains(&"containers") { engine::ensure_running() } else { Ok(()) }
+    }
+
     fn wants(&self, target: &Target) -> bool {
         target.required_features.iter().all(|feature| self.demand(feature).is_none_or(|(_, wanted)| wanted))
     }
@@ -51,7 +68,11 @@ impl Options {
 /// Nothing is printed after the last runner: its own last lines are what a reader looks for.
 pub(crate) fn run(options: &Options) -> Done {
     let runner = Runner { nextest: run::cargo_has("nextest"), options };
+    if !options.sshd.is_empty() {
+        return versions::run(&options.sshd, || runner.command());
+    }
     let workspace = Workspace::read()?;
+    options.ensure_there(&workspace)?;
     let features = workspace.features(|feature| feature != SLOW && !DEMANDING.contains(&feature));
     let rust_only = ["--workspace", "--features", &features];
     run::run(runner.command().args(rust_only))?;
@@ -98,12 +119,6 @@ impl Runner<'_> {
             targets.iter().flat_map(|target| &target.required_features).map(String::as_str).collect();
         features.sort_unstable();
         features.dedup();
-        for (programs, _) in features.iter().filter_map(|feature| self.options.demand(feature)) {
-            programs.iter().try_for_each(Program::ensure_installed)?;
-        }
-        if features.contains(&"containers") {
-            engine::ensure_running()?;
-        }
         let mut command = self.command();
         command.args(["--package", &package.name, "--features", &features.join(",")]);
         for target in targets {

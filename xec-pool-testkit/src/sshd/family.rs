@@ -36,12 +36,22 @@ impl Family {
     /// The sshd processes below `daemon` and among the orphans.
     pub(super) fn connections(&self, daemon: Option<u32>) -> Vec<u32> {
         let all = everybody();
-        let mut pids = self.living(&all);
-        let below = descendants(&all, pids.iter().copied().chain(daemon).collect());
+        let mut pids = self.below(daemon, &all);
+        pids.retain(|pid| all.get(pid).is_some_and(|entry| entry.is_sshd));
+        pids
+    }
+
+    /// All of them, commands too.
+    pub(super) fn members(&self, daemon: Option<u32>) -> Vec<u32> {
+        self.below(daemon, &everybody())
+    }
+
+    fn below(&self, daemon: Option<u32>, all: &HashMap<u32, Entry>) -> Vec<u32> {
+        let mut pids = self.living(all);
+        let below = descendants(all, pids.iter().copied().chain(daemon).collect());
         pids.extend(below);
         pids.sort_unstable();
         pids.dedup();
-        pids.retain(|pid| all.get(pid).is_some_and(|entry| entry.is_sshd));
         pids
     }
 

@@ -217,7 +217,8 @@ impl LocalSshd {
 
     /// Ends [`stop`](Self::stop).
     pub fn cont(&self) {
-        self.connection_pids().into_iter().chain(self.pid()).for_each(|pid| family::signal(pid, Signal::CONT));
+        // The commands too: one may have been an sshd still when it was hit, and would sleep for ever.
+        self.family.members(self.pid()).into_iter().chain(self.pid()).for_each(|pid| family::signal(pid, Signal::CONT));
     }
 
     /// Kills the process that listens. New connections are refused; open ones go on, for they are other processes.
