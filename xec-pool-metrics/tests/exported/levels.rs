@@ -15,6 +15,7 @@ use opentelemetry::{
         AsyncInstrumentBuilder, InstrumentProvider, Meter, MeterProvider, ObservableGauge, ObservableUpDownCounter,
     },
 };
+use opentelemetry_sdk::trace::SpanData;
 use xec_pool_core::{Endpoint, Pool, PoolConfig};
 use xec_pool_metrics::{
     Telemetry,
@@ -119,6 +120,22 @@ async fn two_telemetries_on_one_provider_do_not_overwrite_each_other() {
     let _pools = [at("web1", None, &lab.telemetry), at("web2", None, &other)];
     let expected: Series = series([("", 10.0), ("server.address=web2 server.port=22", 10.0)]);
     assert_eq!(lab.series(&names::CONNECTION_MAX), expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_providers_it_is_the_global_ones_of_that_moment() {
+    let early = Telemetry::builder().build();
+    let lab = Lab::new();
+    opentelemetry::global::set_meter_provider(lab.meters.clone());
+    opentelemetry::global::set_tracer_provider(lab.tracers.clone());
+    let pools = [at("early", None, &early), at("late", None, &Telemetry::builder().endpoint_on_levels().build())];
+    for (pool, _) in &pools {
+        drop(pool.acquire().await.unwrap());
+    }
+    let hosts = lab.values(&names::CONNECTION_MAX, attribute::HOST);
+    assert_eq!(hosts, ["late".to_owned()].into(), "what was set later hears nothing, as everywhere in OpenTelemetry");
+    let hosts = |span: &SpanData| span.attributes.iter().any(|label| label.value.as_str() == "late");
+    assert_eq!(lab.spans().iter().filter(|span| hosts(span)).count(), 2, "a wait and a dial");
 }
 
 /// The bound of the SDK: more series than that of one instrument fall into one, which says so.
