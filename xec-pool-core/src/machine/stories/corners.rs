@@ -1,8 +1,11 @@
 //! Small rules that no other story needs: found by breaking each line of the machine once and seeing nobody object.
 
+use std::time::Duration;
+
 use expect_test::expect;
 
-use super::{Limits, check, limits, span};
+use super::{Ask, Fact, Limits, Machine, Moment, SlotId, Span, check, limits, span};
+use crate::{ConnectionState, machine::notes::Note};
 
 #[test]
 fn suspended_what_is_dialled_or_comes_home_is_kept_though_somebody_waits() {
@@ -45,6 +48,9 @@ fn whoever_never_waits_gets_an_older_one_if_a_check_has_proven_it_last() {
         returned 2
         after 9s
         passed 1
+        suspend
+        try
+        resume
         try
         try
     ",
@@ -58,6 +64,9 @@ fn whoever_never_waits_gets_an_older_one_if_a_check_has_proven_it_last() {
             returned 2:
             after 9s: -> Validate(SlotId(1), Idle)
             passed 1:
+            suspend:
+            try: Refused(NoneIdle)
+            resume:
             try: Lent(Loan { slot: SlotId(1), lease: LeaseId(3), waited: Span(0), reused: true })
             try: Refused(NoneIdle)
         "#]],
@@ -174,4 +183,120 @@ fn a_drain_says_how_many_it_closed_and_killed() {
             closed 2: -> Vacate(SlotId(2))
         "#]],
     );
+}
+
+#[test]
+fn past_its_lifetime_one_is_closed_at_once_where_there_is_no_room_for_a_successor() {
+    check(
+        limits(2, 2),
+        "
+        look
+        connected 1 for 5s
+        after 5s
+        closed 1
+    ",
+        expect![[r#"
+            look: -> Connect(SlotId(1), attempt 1)
+            connected 1 for 5s: -> Connect(SlotId(2), attempt 1)
+            after 5s: -> Close(SlotId(1), MaxLifetime)
+            closed 1: -> Vacate(SlotId(1)) -> Connect(SlotId(3), attempt 1)
+        "#]],
+    );
+}
+
+#[test]
+fn an_owed_dial_that_cannot_start_does_not_let_idle_connections_lie() {
+    check(
+        limits(0, 3),
+        "
+        ask
+        ask
+        ask
+        connected 1
+        connected 2
+        failed 3 unreachable 60s
+        gave-up 3
+        returned 1
+        after 1s
+        returned 2
+        after 9s
+        after 1s
+        passed 2
+        after 1s
+        passed 1
+        after 2s
+        ask
+        failed 2
+        passed 1
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            ask: Ticket(2) waits
+            ask: Ticket(3) waits
+            connected 1: -> Lend(SlotId(1), Ticket(1)) -> Connect(SlotId(2), Ticket(2), attempt 1) -> Connect(SlotId(3), Ticket(3), attempt 1)
+            connected 2: -> Lend(SlotId(2), Ticket(2))
+            failed 3 unreachable 60s: -> Vacate(SlotId(3))
+            gave-up 3:
+            returned 1:
+            after 1s:
+            returned 2:
+            after 9s: -> Validate(SlotId(1), Idle)
+            after 1s: -> Validate(SlotId(2), Idle)
+            passed 2:
+            after 1s:
+            passed 1:
+            after 2s:
+            ask: Ticket(4) waits -> Validate(SlotId(2), Borrow)
+            failed 2: -> Close(SlotId(2), ValidationFailed) -> Validate(SlotId(1), Borrow)
+            passed 1: -> Lend(SlotId(1), Ticket(4))
+        "#]],
+    );
+}
+
+#[test]
+fn a_busy_gate_is_asked_again_in_time_also_after_wrong_credentials() {
+    check(
+        limits(0, 1),
+        "
+        ask
+        failed 1 credentials 0s
+        ask 60s
+        busy 2
+        alarm
+        after 30s
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            failed 1 credentials 0s: -> Vacate(SlotId(1)) -> Refuse(Ticket(1), Connect { attempts: 1, kind: Credentials })
+            ask 60s: Ticket(2) waits -> Connect(SlotId(2), Ticket(2), attempt 2)
+            busy 2: -> Vacate(SlotId(2))
+            alarm: 30s
+            after 30s: -> Connect(SlotId(3), Ticket(2), attempt 2)
+        "#]],
+    );
+}
+
+#[test]
+fn metrics_are_due_at_their_interval_and_not_before() {
+    let limits = Limits { metrics_interval: span("5s"), ..limits(0, 1) };
+    let mut machine = Machine::new(limits, Moment::START);
+    machine.notes.events = true;
+    let mut due = |seconds| {
+        machine.take(Fact::Ticked, Moment::START.after(Span::from(Duration::from_secs(seconds))));
+        let told = std::mem::take(&mut machine.notes.list);
+        told.iter().filter(|note| matches!(note, Note::MetricsDue)).count()
+    };
+    assert_eq!([4, 5, 6, 10, 11].map(&mut due), [0, 1, 0, 1, 0]);
+}
+
+#[test]
+fn a_slot_of_another_life_is_not_found() {
+    let mut machine = Machine::new(limits(0, 1), Moment::START);
+    machine.ask(Ask::default(), Moment::START);
+    let (id, _) = machine.slots.all().next().expect("it dials");
+    let old = SlotId { serial: id.serial + 1, ..id };
+    for state in ConnectionState::ALL {
+        assert_eq!(machine.slots.in_state(id, state).is_some(), state == ConnectionState::Connecting, "{state:?}");
+        assert!(machine.slots.in_state(old, state).is_none(), "{state:?}");
+    }
 }
