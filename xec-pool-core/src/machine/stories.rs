@@ -161,6 +161,7 @@ impl Story {
             ["broken", id] => return self.give_back(id, Fate::Broken),
             ["discarded", id] => return self.give_back(id, Fate::Discarded),
             ["unclaimed", id] => Fact::Unclaimed { slot: self.slot(id), broken: false, waited: Span(0), reused: true },
+            ["stillborn", id] => Fact::Unclaimed { slot: self.slot(id), broken: true, waited: Span(0), reused: false },
             ["detached", id] => Fact::Detached(self.slot(id)),
             ["lost", id] => Fact::Lost(self.slot(id)),
             ["closed", id] => Fact::Closed { slot: self.slot(id), reason: self.reason(self.slot(id)) },

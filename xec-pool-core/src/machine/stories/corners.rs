@@ -277,6 +277,33 @@ fn a_busy_gate_is_asked_again_in_time_also_after_wrong_credentials() {
 }
 
 #[test]
+fn after_one_that_was_dead_on_arrival_the_next_dial_rests() {
+    check(
+        Limits { recreate_on_error: false, ..limits(0, 1) },
+        "
+        ask
+        connected 1
+        stillborn 1
+        closed 1
+        ask
+        alarm
+        after 99ms
+        after 1ms
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            connected 1: -> Lend(SlotId(1), Ticket(1))
+            stillborn 1: -> Close(SlotId(1), Broken)
+            closed 1: -> Vacate(SlotId(1))
+            ask: Ticket(2) waits
+            alarm: 100ms
+            after 99ms:
+            after 1ms: -> Connect(SlotId(2), Ticket(2), attempt 1)
+        "#]],
+    );
+}
+
+#[test]
 fn metrics_are_due_at_their_interval_and_not_before() {
     let limits = Limits { metrics_interval: span("5s"), ..limits(0, 1) };
     let mut machine = Machine::new(limits, Moment::START);
