@@ -228,11 +228,13 @@ impl Story {
 /// Tells a story, and compares what the machine answered.
 #[track_caller]
 fn check(limits: Limits, story: &str, expected: Expect) {
+    expected.assert_eq(&tell(limits, story));
+}
+
+/// Tells a story, and says what the machine answered.
+fn tell(limits: Limits, story: &str) -> String {
     let mut told =
         Story { machine: Machine::new(limits, Moment::START), now: Moment::START, close_reasons: Vec::new() };
-    let mut answer = String::new();
-    for line in story.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        answer += &format!("{line}:{}\n", told.tell(line));
-    }
-    expected.assert_eq(&answer);
+    let lines = story.lines().map(str::trim).filter(|line| !line.is_empty());
+    lines.map(|line| format!("{line}:{}\n", told.tell(line))).collect()
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use expect_test::expect;
 
-use super::{Ask, Fact, Limits, Machine, Moment, SlotId, Span, check, limits, span};
+use super::{Ask, Fact, Limits, Machine, Moment, SlotId, Span, check, limits, span, tell};
 use crate::{ConnectionState, machine::notes::Note};
 
 #[test]
@@ -326,4 +326,38 @@ fn a_slot_of_another_life_is_not_found() {
         assert_eq!(machine.slots.in_state(id, state).is_some(), state == ConnectionState::Connecting, "{state:?}");
         assert!(machine.slots.in_state(old, state).is_none(), "{state:?}");
     }
+    assert_eq!((machine.slots.get(id).is_some(), machine.slots.get(old).is_some()), (true, false));
+}
+
+#[test]
+fn a_number_is_never_used_twice_also_after_a_rest() {
+    let mut machine = Machine::new(Limits { recreate_on_error: false, ..limits(0, 1) }, Moment::START);
+    let mut dialled = || {
+        machine.ask(Ask::default(), Moment::START);
+        let (id, _) = machine.slots.all().next().expect("it dials");
+        let kind = crate::FailureKind::Credentials;
+        machine.take(Fact::ConnectFailed { slot: id, kind, retry_after: Span(0) }, Moment::START);
+        machine.orders.clear();
+        assert!(machine.rest(), "nobody waits, and all orders are carried out");
+        id.serial
+    };
+    assert_eq!([dialled(), dialled()], [1, 2]);
+}
+
+#[test]
+fn idle_ones_beyond_the_minimum_are_looked_at_when_they_idle_out_and_no_others() {
+    let story = "
+        ask
+        connected 1
+        returned 1
+        alarm
+    ";
+    let unchecked = |min| Limits { validate: false, evict_interval: Span::FOREVER, ..limits(min, 2) };
+    let told = |alarm: &str| {
+        format!(
+            "ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)\n\
+             connected 1: -> Lend(SlotId(1), Ticket(1))\nreturned 1:\nalarm: {alarm}\n"
+        )
+    };
+    assert_eq!([tell(unchecked(0), story), tell(unchecked(1), story)], [told("60s"), told("never")]);
 }
