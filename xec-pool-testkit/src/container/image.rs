@@ -33,9 +33,8 @@ RUN mkdir -m 0700 /root && mkdir -m 1777 /tmp
 ";
 
 const TOOLS: &[&str] = &[
-    "bash", "cat", "chmod", "dd", "echo", "env", "false", "head", "hostname", "id", "kill", "ln", "ls", "mkdir",
-    "mkfifo", "mv", "printf", "rm", "seq", "sleep", "stat", "tail", "tee", "test", "touch", "tr", "true", "uname",
-    "wc", "yes",
+    "cat", "chmod", "dd", "echo", "env", "false", "head", "hostname", "id", "kill", "ln", "ls", "mkdir", "mkfifo",
+    "mv", "printf", "rm", "seq", "sleep", "stat", "tail", "tee", "test", "touch", "tr", "true", "uname", "wc", "yes",
 ];
 
 /// The image every container runs; made on first use, then found by its tag.
@@ -63,6 +62,7 @@ fn from_this_machine() -> io::Result<GenericBuildableImage> {
         (required("sshd", "openssh-server")?, "/usr/sbin/sshd".to_owned()),
         (required("ip", "iproute2")?, "/usr/bin/ip".to_owned()),
         (required("sh", "dash")?, "/bin/sh".to_owned()),
+        (required("bash", "bash")?, "/bin/bash".to_owned()),
     ]);
     files.extend(TOOLS.iter().filter_map(|tool| Some((find(tool)?, format!("/usr/bin/{tool}")))));
     // Since OpenSSH 9.8 sshd is several programs.

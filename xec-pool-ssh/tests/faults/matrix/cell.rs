@@ -21,6 +21,9 @@ use super::{
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(60);
 
+/// What is asked of a container has no limit of its own.
+const CELL: Duration = Duration::from_secs(180);
+
 /// How long the pool may take until it works again.
 const RECOVERED: Duration = Duration::from_secs(10);
 
@@ -77,9 +80,10 @@ pub(crate) async fn run(state: State, fault: Fault) -> Row {
     let outcome = match senseless(state, fault) {
         Some(why) => Outcome::Senseless(why),
         // In a task, whose panic ends this cell only.
-        None => match tokio::spawn(ran(state, fault)).await {
-            Ok(Ok(found)) => Outcome::Ran(found),
-            Ok(Err(error)) => Outcome::Failed(error.to_string()),
+        None => match tokio::spawn(timeout(CELL, ran(state, fault))).await {
+            Ok(Ok(Ok(found))) => Outcome::Ran(found),
+            Ok(Ok(Err(error))) => Outcome::Failed(error.to_string()),
+            Ok(Err(_)) => Outcome::Failed(format!("it did not end within {CELL:?}")),
             Err(panic) => Outcome::Failed(panic.to_string()),
         },
     };

@@ -18,7 +18,7 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 /// Looked up by sshd for each key it is shown: it says so at `mark`, and goes on when told at `auth`, or after `$1` in
 /// `hold`. It starts no process, for it may have to do without.
 const KEYS_COMMAND: &str = "\
-#!/usr/bin/bash
+#!/bin/bash
 if [ -p /dev/shm/auth ] && ! [ -e /dev/shm/asked ]; then
   : > /dev/shm/asked
   echo > /dev/shm/mark
