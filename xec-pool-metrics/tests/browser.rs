@@ -4,8 +4,6 @@
 #[path = "../examples/prometheus/demo/mod.rs"]
 mod demo;
 
-mod visit;
-
 use std::{io, process::Command};
 
 use xec_pool_core::PoolEvent;
@@ -104,16 +102,5 @@ async fn the_page_shows_who_is_shut_out_and_why_callers_fail() {
     assert!(batch.contains("circuit open</b>"), "{batch}");
     assert!(figure(batch, "failed").parse::<f64>().unwrap() > 0.0, "{batch}");
     assert!(web.contains("data-breaker=\"closed\"") && web.contains("nobody was turned away"), "{web}");
-    demo.end().await;
-}
-
-#[tokio::test]
-async fn whoever_asks_for_something_else_is_told_what_there_is() {
-    let demo = demo::start(0).await.unwrap();
-    let addr = demo.addr();
-    let ask = async |path| tokio::task::spawn_blocking(move || visit::get(addr, path)).await.unwrap().unwrap();
-    assert_eq!(ask("/nothing").await, ("HTTP/1.1 404 Not Found".into(), "there is / and /metrics\n".into()));
-    assert!(ask("/").await.1.starts_with("<!doctype html>"));
-    assert!(ask("/metrics").await.1.contains("# TYPE xec_pool_connection_count gauge"));
     demo.end().await;
 }

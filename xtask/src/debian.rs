@@ -35,7 +35,7 @@ impl Program {
 
 fn is_there(file: &str) -> bool {
     let path = env::var_os("PATH").unwrap_or_default();
-    // Joined to a path with a folder, the folder is that path's own.
+    // An absolute file stays what it is, whatever it is joined to.
     env::split_paths(&path).chain([Path::new("/").into()]).any(|folder| folder.join(file).is_file())
 }
 

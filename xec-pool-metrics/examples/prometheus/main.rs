@@ -6,6 +6,9 @@
 
 mod demo;
 
+#[cfg(test)]
+mod tests;
+
 use std::{env, error::Error, time::Duration};
 
 use tokio::time::sleep;
