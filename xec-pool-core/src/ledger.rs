@@ -30,24 +30,30 @@ use crate::{
 };
 
 /// One pool, whoever holds it: handles, leases, tasks.
+///
+/// What is seldom read comes first: it shares a cache line with the counts of the `Arc`, which every lease writes.
+#[repr(C)]
 pub(crate) struct Ledger<T: Transport> {
-    pub(crate) transport: T,
+    pub(crate) times: Times,
+    pub(crate) clock: Clock,
+    state: Box<Locked<T>>,
+    pub(crate) name: Name,
     pub(crate) gate: Option<Arc<dyn Gate>>,
     pub(crate) observer: Option<Arc<dyn Observer>>,
-    pub(crate) interest: Interest,
     pub(crate) validator: Option<Validator<T>>,
-    pub(crate) times: Times,
-    pub(crate) id: PoolId,
-    pub(crate) name: Name,
     pub(crate) endpoint: Option<Endpoint>,
-    pub(crate) clock: Clock,
-    /// Somebody hears events. The one thing the short way looks at.
-    pub(crate) listening: AtomicBool,
+    pub(crate) id: PoolId,
     /// Rings for those who wait for a drain or a `warm`: it is done, or nobody keeps house any more.
     pub(crate) look_again: Notify,
-    /// Apart from all else: what every call writes and what every call only reads shall not share a cache line.
-    state: Box<Mutex<State<T>>>,
+    pub(crate) interest: Interest,
+    /// Somebody hears events. The one thing the short way looks at.
+    pub(crate) listening: AtomicBool,
+    pub(crate) transport: T,
 }
+
+/// Apart from all else: what every call writes and what every call only reads shall not share a cache line.
+#[repr(align(64))]
+struct Locked<T: Transport>(Mutex<State<T>>);
 
 /// The durations that the flow applies itself.
 #[derive(Debug)]
@@ -75,14 +81,18 @@ impl Times {
 }
 
 /// Everything under the lock.
+///
+/// In this order: what is seldom used fills the cache line of the lock, at which others may be waiting, and what every
+/// call writes begins on the next.
+#[repr(C)]
 pub(crate) struct State<T: Transport> {
-    pub(crate) machine: Machine,
-    pub(crate) shelf: Shelf<T::Connection>,
-    pub(crate) posts: Posts<T>,
     pub(crate) warming: Vec<Warming<T>>,
     pub(crate) warms: u64,
     /// Who waits for a check on return to end.
     pub(crate) check_watchers: Vec<(SlotId, oneshot::Sender<Infallible>)>,
+    pub(crate) machine: Machine,
+    pub(crate) shelf: Shelf<T::Connection>,
+    pub(crate) posts: Posts<T>,
     pub(crate) outbox: Outbox,
     pub(crate) subscribers: Vec<Arc<Subscriber>>,
     /// Why the last dial failed, if none has succeeded since.
@@ -126,7 +136,7 @@ impl<T: Transport> Ledger<T> {
         state.machine.notes.states = interest.contains(Interest::STATES);
         let listening = AtomicBool::new(state.machine.notes.events || state.machine.notes.states);
         let look_again = Notify::new();
-        let state = Box::new(Mutex::new(state));
+        let state = Box::new(Locked(Mutex::new(state)));
         Self {
             transport,
             gate,
@@ -146,7 +156,7 @@ impl<T: Transport> Ledger<T> {
 
     /// The lock. Poison means nothing here: no code of a user's runs under it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn is_listening(&self) -> bool {
@@ -189,7 +199,7 @@ impl<T: Transport> State<T> {
 
 impl<T: Transport> Drop for Ledger<T> {
     fn drop(&mut self) {
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.subscribers.drain(..).for_each(|subscriber| subscriber.close());
         state.household.ring().into_iter().for_each(wake);
     }

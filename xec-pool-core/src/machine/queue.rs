@@ -1,13 +1,9 @@
-//! The callers who wait: an ordered list in a slab, so that leaving from the middle costs nothing; and their
-//! deadlines, cleaned when they are mostly of callers who are gone.
+//! The callers who wait: a slab with two lists through it, of turns and of deadlines, so that leaving from the middle
+//! costs nothing.
 //!
 //! Seed: Queue Management.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, VecDeque},
-    fmt,
-};
+use std::{cmp::Reverse, collections::BinaryHeap, fmt};
 
 use super::moment::Moment;
 
@@ -40,45 +36,64 @@ pub(crate) struct Waiter {
     pub(crate) failures: u32,
 }
 
+/// One who waits, on a cache line of its own: whoever comes and whoever serves are mostly on two threads.
 #[derive(Debug)]
+#[repr(align(64))]
 struct Place {
     serial: u64,
     waiter: Waiter,
+    links: [Link; 2],
+    /// Whether it is on the list of deadlines.
+    in_order: bool,
+}
+
+/// Neighbours on a list.
+#[derive(Clone, Copy, Debug)]
+struct Link {
     before: u32,
     behind: u32,
 }
 
-/// The queue.
-#[derive(Debug)]
-pub(crate) struct Queue {
-    slab: Vec<Place>,
-    /// The vacant places, linked from the one that is vacant longest: it is used first, because whoever had it has
-    /// fetched the answer by then.
-    vacant: u32,
-    last_vacant: u32,
+/// The ends of a list.
+#[derive(Clone, Copy, Debug)]
+struct Ends {
     front: u32,
     back: u32,
+}
+
+const NOWHERE: Link = Link { before: NONE, behind: NONE };
+
+/// The lists that a place may be on: whose turn it is; and deadlines that came in order, as nearly all do, because
+/// whoever asks later, with the same timeout, must go later.
+const TURN: usize = 0;
+const DEADLINE: usize = 1;
+
+/// The queue; first what every caller who waits changes.
+#[derive(Debug)]
+#[repr(C)]
+pub(crate) struct Queue {
+    /// The vacant places, linked from the one that is vacant longest: it is used first, because whoever had it has
+    /// fetched the answer by then.
+    vacant: Ends,
+    ends: [Ends; 2],
     len: u32,
     counted: u32,
     serials: u64,
-    /// Deadlines that came in order, as nearly all do: whoever asks later, with the same timeout, must go later.
-    in_order: VecDeque<(Moment, Ticket)>,
-    /// All others.
+    slab: Vec<Place>,
+    /// The deadlines that did not come in order, also of callers who are gone.
     out_of_order: BinaryHeap<Reverse<(Moment, Ticket)>>,
 }
 
 impl Queue {
     pub(crate) fn new() -> Self {
+        let empty = Ends { front: NONE, back: NONE };
         Self {
             slab: Vec::new(),
-            vacant: NONE,
-            last_vacant: NONE,
-            front: NONE,
-            back: NONE,
+            vacant: empty,
+            ends: [empty; 2],
             len: 0,
             counted: 0,
             serials: 0,
-            in_order: VecDeque::new(),
             out_of_order: BinaryHeap::new(),
         }
     }
@@ -102,11 +117,11 @@ impl Queue {
 
     /// Those who wait, from the front.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (Ticket, &Waiter)> {
-        let mut at = self.front;
+        let mut at = self.ends[TURN].front;
         std::iter::from_fn(move || {
             let index = at;
             let place = self.slab.get(index as usize)?;
-            at = place.behind;
+            at = place.links[TURN].behind;
             Some((Ticket { serial: place.serial, index }, &place.waiter))
         })
     }
@@ -114,12 +129,9 @@ impl Queue {
     /// Lets a caller in: at the back, or, if it had its turn already, before all that came after it.
     pub(crate) fn enter(&mut self, waiter: Waiter, keeps_turn: bool) -> Ticket {
         self.serials += 1;
-        let before = if keeps_turn { self.last_before(waiter.asked_at) } else { self.back };
-        let behind = self.slab.get(before as usize).map_or(self.front, |place| place.behind);
-        let place = Place { serial: self.serials, waiter, before, behind };
-        let index = self.occupy(place);
-        *self.behind_of(before) = index;
-        *self.before_of(behind) = index;
+        let before = if keeps_turn { self.last_before(waiter.asked_at) } else { self.ends[TURN].back };
+        let index = self.occupy(Place { serial: self.serials, waiter, links: [NOWHERE; 2], in_order: false });
+        self.link(TURN, index, before);
         self.len += 1;
         self.counted += u32::from(waiter.counted);
         let ticket = Ticket { serial: self.serials, index };
@@ -131,25 +143,25 @@ impl Queue {
 
     #[inline]
     fn occupy(&mut self, place: Place) -> u32 {
-        let index = self.vacant;
+        let index = self.vacant.front;
         let Some(vacant) = self.slab.get_mut(index as usize) else {
             self.slab.push(place);
             return u32::try_from(self.slab.len() - 1).expect("fewer than 2^32 callers wait");
         };
-        self.vacant = vacant.behind;
+        self.vacant.front = vacant.links[TURN].behind;
         *vacant = place;
         index
     }
 
     #[inline]
     fn vacate(&mut self, index: u32) {
-        self.slab[index as usize].behind = NONE;
-        if self.vacant == NONE {
-            self.vacant = index;
+        self.slab[index as usize].links[TURN].behind = NONE;
+        if self.vacant.front == NONE {
+            self.vacant.front = index;
         } else {
-            self.slab[self.last_vacant as usize].behind = index;
+            self.slab[self.vacant.back as usize].links[TURN].behind = index;
         }
-        self.last_vacant = index;
+        self.vacant.back = index;
     }
 
     /// The last of those who came no later than `asked_at`.
@@ -172,15 +184,12 @@ impl Queue {
     pub(crate) fn leave(&mut self, ticket: Ticket) -> Option<Moment> {
         let place = self.slab.get_mut(ticket.index as usize).filter(|place| place.serial == ticket.serial)?;
         place.serial = 0;
-        let (asked_at, counted) = (place.waiter.asked_at, place.waiter.counted);
-        let (before, behind) = (place.before, place.behind);
-        *self.behind_of(before) = behind;
-        *self.before_of(behind) = before;
-        self.vacate(ticket.index);
-        // Whoever leaves came first, nearly always, and has the first deadline.
-        if self.in_order.front().is_some_and(|&(_, first)| first == ticket) {
-            self.in_order.pop_front();
+        let (asked_at, counted, in_order) = (place.waiter.asked_at, place.waiter.counted, place.in_order);
+        self.unlink(TURN, ticket.index);
+        if in_order {
+            self.unlink(DEADLINE, ticket.index);
         }
+        self.vacate(ticket.index);
         self.len -= 1;
         self.counted -= u32::from(counted);
         Some(asked_at)
@@ -188,7 +197,11 @@ impl Queue {
 
     /// Whose turn it is.
     pub(crate) fn next(&self, newest_first: bool) -> Option<Ticket> {
-        let index = if newest_first { self.back } else { self.front };
+        let Ends { front, back } = self.ends[TURN];
+        self.ticket(if newest_first { back } else { front })
+    }
+
+    fn ticket(&self, index: u32) -> Option<Ticket> {
         self.slab.get(index as usize).map(|place| Ticket { serial: place.serial, index })
     }
 
@@ -200,46 +213,38 @@ impl Queue {
 
     /// The earliest deadline of anybody who still waits.
     pub(crate) fn first_deadline(&mut self) -> Option<(Moment, Ticket)> {
-        self.forget_the_gone();
         while let Some(&Reverse((_, ticket))) = self.out_of_order.peek() {
             if self.get(ticket).is_some() {
                 break;
             }
             self.out_of_order.pop();
         }
-        let (first, other) = (self.in_order.front(), self.out_of_order.peek().map(|Reverse(entry)| entry));
-        first.into_iter().chain(other).min().copied()
-    }
-
-    /// Of the deadlines in order, drops those at the front whose callers are gone.
-    fn forget_the_gone(&mut self) {
-        while let Some(&(_, ticket)) = self.in_order.front() {
-            if self.get(ticket).is_some() {
-                return;
-            }
-            self.in_order.pop_front();
-        }
+        let first = self.ticket(self.ends[DEADLINE].front);
+        let first = first.map(|ticket| (self.slab[ticket.index as usize].waiter.deadline, ticket));
+        let other = self.out_of_order.peek().map(|&Reverse(entry)| entry);
+        first.into_iter().chain(other).min()
     }
 
     #[inline]
     fn note_deadline(&mut self, deadline: Moment, ticket: Ticket) {
-        // Each entry is looked at once for every time the lists double: constant work for each caller.
-        if self.in_order.len() + self.out_of_order.len() > 2 * self.len as usize + 64 {
-            self.forget_all_gone();
-        }
-        if self.in_order.back().is_none_or(|&(last, _)| last <= deadline) {
-            self.in_order.push_back((deadline, ticket));
+        let last = self.ends[DEADLINE].back;
+        if self.slab.get(last as usize).is_none_or(|place| place.waiter.deadline <= deadline) {
+            self.slab[ticket.index as usize].in_order = true;
+            self.link(DEADLINE, ticket.index, last);
         } else {
-            self.out_of_order.push(Reverse((deadline, ticket)));
+            self.note_out_of_order(deadline, ticket);
         }
     }
 
     #[cold]
-    fn forget_all_gone(&mut self) {
-        let slab = &self.slab;
-        let waits = |ticket: Ticket| slab.get(ticket.index as usize).is_some_and(|at| at.serial == ticket.serial);
-        self.in_order.retain(|&(_, ticket)| waits(ticket));
-        self.out_of_order.retain(|&Reverse((_, ticket))| waits(ticket));
+    fn note_out_of_order(&mut self, deadline: Moment, ticket: Ticket) {
+        // Each entry is looked at once for every time the heap doubles: constant work for each caller.
+        if self.out_of_order.len() > 2 * self.len as usize + 64 {
+            let slab = &self.slab;
+            let waits = |ticket: Ticket| slab.get(ticket.index as usize).is_some_and(|at| at.serial == ticket.serial);
+            self.out_of_order.retain(|&Reverse((_, ticket))| waits(ticket));
+        }
+        self.out_of_order.push(Reverse((deadline, ticket)));
     }
 
     /// Nobody waits: keeps no room, and goes on counting.
@@ -247,17 +252,32 @@ impl Queue {
         *self = Self { serials: self.serials, ..Self::new() };
     }
 
-    fn behind_of(&mut self, index: u32) -> &mut u32 {
+    /// Puts a place on a list, behind another one: behind none, at the front.
+    #[inline]
+    fn link(&mut self, list: usize, index: u32, before: u32) {
+        let behind = std::mem::replace(self.behind(list, before), index);
+        *self.before(list, behind) = index;
+        self.slab[index as usize].links[list] = Link { before, behind };
+    }
+
+    #[inline]
+    fn unlink(&mut self, list: usize, index: u32) {
+        let Link { before, behind } = self.slab[index as usize].links[list];
+        *self.behind(list, before) = behind;
+        *self.before(list, behind) = before;
+    }
+
+    fn behind(&mut self, list: usize, index: u32) -> &mut u32 {
         match self.slab.get_mut(index as usize) {
-            Some(place) => &mut place.behind,
-            None => &mut self.front,
+            Some(place) => &mut place.links[list].behind,
+            None => &mut self.ends[list].front,
         }
     }
 
-    fn before_of(&mut self, index: u32) -> &mut u32 {
+    fn before(&mut self, list: usize, index: u32) -> &mut u32 {
         match self.slab.get_mut(index as usize) {
-            Some(place) => &mut place.before,
-            None => &mut self.back,
+            Some(place) => &mut place.links[list].before,
+            None => &mut self.ends[list].back,
         }
     }
 }

@@ -3,18 +3,19 @@
 use super::{facts::Refusal, moment::Span};
 use crate::Destroyed;
 
-/// Everything counted since the pool was built.
+/// Everything counted since the pool was built; first what every call counts.
 #[derive(Clone, Debug, Default)]
+#[repr(C)]
 pub(crate) struct Tally {
+    pub(crate) acquired: u64,
+    pub(crate) released: u64,
+    pub(crate) waited_total: Span,
+    pub(crate) waited_max: Span,
     pub(crate) created: u64,
     pub(crate) destroyed: Destroyed,
     pub(crate) connect_failures: u64,
-    pub(crate) acquired: u64,
-    pub(crate) released: u64,
     pub(crate) timeouts: u64,
     pub(crate) rejected: u64,
-    pub(crate) waited_total: Span,
-    pub(crate) waited_max: Span,
 }
 
 impl Tally {
