@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     run::{self, Done, Failure},
+    sshd::SSHD,
     workspace::Workspace,
 };
 
@@ -79,6 +80,9 @@ fn chosen(group: Option<&str>) -> Done<Vec<Program>> {
 }
 
 fn start(program: &Program, options: &Options, json: Option<&Path>) -> Done {
+    if program.features.split(',').any(|feature| feature == "sshd") {
+        SSHD.ensure_installed()?;
+    }
     let mut cargo = run::cargo("bench");
     cargo.args(["--package", &program.package, "--bench", &program.group]);
     if !program.features.is_empty() {

@@ -15,11 +15,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Says so in one sentence where none does: tests that need one are never left out.
 pub(crate) fn ensure_running() -> Done {
-    let place = env::var("DOCKER_HOST").unwrap_or_else(|_| USUAL.to_owned());
-    match ping(&place) {
+    ensure_running_at(&env::var("DOCKER_HOST").unwrap_or_else(|_| USUAL.to_owned()))
+}
+
+fn ensure_running_at(place: &str) -> Done {
+    match ping(place) {
         Ok(answer) if answer.contains(" 200 ") => Ok(()),
-        Ok(answer) => Err(silent(&place, answer.lines().next().unwrap_or("nothing"))),
-        Err(error) => Err(silent(&place, &error.to_string())),
+        Ok(answer) => Err(silent(place, answer.lines().next().unwrap_or("nothing"))),
+        Err(error) => Err(silent(place, &error.to_string())),
     }
 }
 
@@ -69,9 +72,12 @@ mod tests {
             let _ = stream.read(&mut request);
             stream.write_all(b"HTTP/1.0 200 OK\r\n\r\nOK").expect("it is there");
         });
-        assert!(ping(&place).expect("it answers").contains(" 200 "));
+        ensure_running_at(&place).expect("it answers");
         engine.join().expect("it has answered");
-        assert!(ping(&place).is_err(), "it is gone");
-        assert!(ping("ssh://host").is_err());
+        for nobody in [place.as_str(), "unix:///nowhere/docker.sock", "ssh://host"] {
+            let said = ensure_running_at(nobody).expect_err("it is gone, or never was").to_string();
+            let sentence = format!("the container tests need a Docker engine, and none answers at {nobody} (");
+            assert!(said.starts_with(&sentence), "{said}");
+        }
     }
 }

@@ -210,13 +210,16 @@ impl Machine {
 
     /// Refuses all whose deadline has come.
     pub(super) fn expire_waiters(&mut self, now: Moment) {
+        // Found before the first one leaves, and moves all others up.
+        let mut hopeful = None;
         while let Some((deadline, ticket)) = self.queue.first_deadline() {
             if deadline > now {
                 return;
             }
+            let hopeful = hopeful.get_or_insert_with(|| self.hopeful());
             let asked_at = self.queue.get(ticket).map_or(now, |waiter| waiter.asked_at);
             let refusal = Refusal::TimedOut {
-                stage: self.lacked(ticket),
+                stage: self.lacked(ticket, hopeful),
                 waited: now.since(asked_at),
                 limit: deadline.since(asked_at),
             };
@@ -224,15 +227,20 @@ impl Machine {
         }
     }
 
+    /// Those whom a check or a dial that is under way will serve, if it goes well: the checks first.
+    fn hopeful(&self) -> Vec<Ticket> {
+        let under_way = self.slots.borrow_checks + self.slots.count(ConnectionState::Connecting);
+        self.queue.iter().take(under_way as usize).map(|(ticket, _)| ticket).collect()
+    }
+
     /// What a caller lacked when its time was up.
-    fn lacked(&self, ticket: Ticket) -> TimedOutStage {
+    fn lacked(&self, ticket: Ticket, hopeful: &[Ticket]) -> TimedOutStage {
         if self.suspended {
             return TimedOutStage::Suspended;
         }
-        let (checks, dials) = (self.slots.borrow_checks, self.slots.count(ConnectionState::Connecting));
-        let rank = self.queue.iter().take((checks + dials) as usize).position(|(other, _)| other == ticket);
-        match rank {
-            Some(rank) if rank < checks as usize => TimedOutStage::Validate,
+        let dials = self.slots.count(ConnectionState::Connecting);
+        match hopeful.iter().position(|&other| other == ticket) {
+            Some(rank) if rank < self.slots.borrow_checks as usize => TimedOutStage::Validate,
             Some(_) => TimedOutStage::Connect,
             None if dials == 0 && self.free_places() > 0 && self.dialling.is_held_back(self.now) => {
                 TimedOutStage::BackOff

@@ -118,6 +118,10 @@ impl Story {
                 self.machine.unwarm(WarmId(id.parse().expect("a number")));
                 return self.orders();
             }
+            ["give-up-warm", id] => {
+                self.machine.give_up_warm(WarmId(id.parse().expect("a number")), now);
+                return self.orders();
+            }
             ["alarm"] => {
                 let then = self.machine.set_alarm(now);
                 return if then == Moment::NEVER {

@@ -263,3 +263,30 @@ fn a_lease_its_caller_never_received_goes_to_the_next() {
         "#]],
     );
 }
+
+#[test]
+fn who_times_out_learns_what_it_lacked_also_beside_others() {
+    check(
+        limits(0, 2),
+        "
+        ask
+        connected 1
+        returned 1
+        after 1s
+        ask 2s
+        ask 2s
+        ask 2s
+        after 2s
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            connected 1: -> Lend(SlotId(1), Ticket(1))
+            returned 1:
+            after 1s:
+            ask 2s: Ticket(2) waits -> Validate(SlotId(1), Borrow)
+            ask 2s: Ticket(3) waits -> Connect(SlotId(2), Ticket(3), attempt 1)
+            ask 2s: Ticket(4) waits
+            after 2s: -> Refuse(Ticket(2), TimedOut { stage: Validate, waited: Span(2000000000), limit: Span(2000000000) }) -> Refuse(Ticket(3), TimedOut { stage: Connect, waited: Span(2000000000), limit: Span(2000000000) }) -> Refuse(Ticket(4), TimedOut { stage: Queue, waited: Span(2000000000), limit: Span(2000000000) })
+        "#]],
+    );
+}

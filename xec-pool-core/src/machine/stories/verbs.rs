@@ -108,6 +108,48 @@ fn dropping_a_warm_lowers_what_is_wanted() {
 }
 
 #[test]
+fn a_warm_that_is_given_up_ends_and_no_other_does() {
+    check(
+        limits(0, 4),
+        "
+        warm 1 3
+        warm 2 1
+        give-up-warm 1
+        connected 1
+    ",
+        expect![[r#"
+            warm 1 3: -> Connect(SlotId(1), attempt 1)
+            warm 2 1:
+            give-up-warm 1: -> Warmed(1)
+            connected 1: -> Warmed(2)
+        "#]],
+    );
+}
+
+#[test]
+fn after_wrong_credentials_only_who_is_there_dials() {
+    check(
+        limits(1, 4),
+        "
+        look
+        failed 1 credentials 1s
+        after 60s
+        warm 1 2
+        connected 2
+        connected 3
+    ",
+        expect![[r#"
+            look: -> Connect(SlotId(1), attempt 1)
+            failed 1 credentials 1s: -> Vacate(SlotId(1))
+            after 60s:
+            warm 1 2: -> Connect(SlotId(2), attempt 2)
+            connected 2: -> Connect(SlotId(3), attempt 1)
+            connected 3: -> Warmed(1)
+        "#]],
+    );
+}
+
+#[test]
 fn a_drain_closes_the_idle_waits_for_the_lent_and_refuses_the_rest() {
     check(
         limits(0, 2),
