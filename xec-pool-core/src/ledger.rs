@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    task::Waker,
     time::Duration,
 };
 
@@ -166,14 +167,26 @@ impl<T: Transport> Ledger<T> {
     /// Changes the state, then does what the machine ordered.
     #[inline]
     pub(crate) fn act<R>(self: &Arc<Self>, change: impl FnOnce(&mut State<T>, Moment) -> R) -> R {
+        self.act_and_wake(|state, now| (change(state, now), None))
+    }
+
+    /// The same, where the change has answered a caller already: woken before all else, whatever watchers and gates
+    /// do then.
+    #[inline]
+    pub(crate) fn act_and_wake<R>(
+        self: &Arc<Self>,
+        change: impl FnOnce(&mut State<T>, Moment) -> (R, Option<Waker>),
+    ) -> R {
         // Read before the lock, to hold it 23 ns less. The machine never lets time go backwards.
         let now = self.clock.now();
         let mut state = self.lock();
-        let result = change(&mut state, now);
+        let (result, answered) = change(&mut state, now);
         if state.is_settled() {
+            drop(state);
+            answered.into_iter().for_each(wake);
             return result;
         }
-        let deeds = self.carry_out(&mut state);
+        let deeds = self.carry_out(&mut state, answered);
         drop(state);
         self.perform(deeds);
         result

@@ -1,5 +1,6 @@
 //! Who may watch a pool: metrics, traces, logs. Watching never slows a caller by more than the watcher's own work,
-//! and never breaks one: a panic in here is caught and counted ([`Stats::observer_panics`]).
+//! and never breaks one: a panic in here is caught; those of [`Observer::on_event`] are counted
+//! ([`Stats::observer_panics`]).
 
 use std::{fmt, ops::BitOr, panic::Location, sync::Arc, time::Duration};
 
@@ -23,7 +24,7 @@ pub trait Observer: Send + Sync + 'static {
     }
 
     /// Something happened. Called in the order of the events, never twice at once for one pool, on the thread of
-    /// whoever caused an event.
+    /// whoever delivers: often of whoever caused the event, but also of one who caused another, or the housekeeper's.
     fn on_event(&self, event: &PoolEvent) {
         let _ = event;
     }

@@ -22,9 +22,9 @@ use crate::{
 ///
 /// # Runtimes
 ///
-/// Dials, checks, closes and the one housekeeper, who keeps deadlines, are tasks on the tokio runtime of the call that
-/// needs them; it must have timers. A pool may be used from several: where the housekeeper's has gone, or is driven by
-/// nobody, the next caller who waits on another one starts a housekeeper there. Only a multi-threaded runtime whose
+/// Dials, checks, closes and the housekeeper, who keeps deadlines, are tasks on the tokio runtime of the call that needs
+/// them; it must have timers. A pool may be used from several: who waits relies on a housekeeper on a multi-threaded
+/// runtime, else on one of its own runtime, and starts it where there is none. Only a multi-threaded runtime whose
 /// threads are all blocked keeps deadlines from others.
 pub struct Pool<T: Transport> {
     handle: Arc<LastOne<T>>,

@@ -139,8 +139,9 @@ impl<'a, T: Transport> Acquire<'a, T> {
                 Asked::Waiting(ticket) => {
                     let post = state.posts.leave(ticket, waker, self.observation.clone());
                     self.waits = Some((ticket, post));
-                    self.deadline = state.machine.queue.get(ticket).map(|waiter| waiter.deadline);
-                    Look::Nothing { keeper: state.household.keeper }
+                    // It may be answered by now; who asks again keeps its deadline.
+                    self.deadline = state.machine.queue.get(ticket).map(|waiter| waiter.deadline).or(self.deadline);
+                    Look::Nothing { keeper: state.household.keeper() }
                 }
             }
         })
@@ -155,15 +156,15 @@ impl<'a, T: Transport> Acquire<'a, T> {
                 self.waits = None;
                 Look::Answered(answer)
             }
-            None => Look::Nothing { keeper: self.ledger.lock().household.keeper },
+            None => Look::Nothing { keeper: self.ledger.lock().household.keeper() },
         }
     }
 
-    /// The housekeeper's runtime is gone, does not run, or there never was one: nobody would tell us when our time is
-    /// up. `true`: somebody will; else the answer is there.
+    /// Whoever came last to keep house may not run while we wait: nobody would tell us when our time is up. `true`:
+    /// somebody will; else the answer is there.
     #[cold]
     fn is_kept(&self) -> bool {
-        let kept = self.ledger.wake_keeper();
+        let kept = self.ledger.keep_house();
         if let (false, &Some((ticket, _))) = (kept, &self.waits) {
             self.ledger.act(|state, now| state.machine.turn_out(ticket, now));
         }
@@ -219,16 +220,23 @@ impl<T: Transport> Future for Acquire<'_, T> {
 
 impl<T: Transport> Drop for Acquire<'_, T> {
     fn drop(&mut self) {
+        // Dropped without an end: cancelled.
+        let observation = self.observation.take();
+        caught(|| drop(observation));
         let Some((ticket, post)) = self.waits.take() else { return };
         let began = self.began;
-        // What is left is a user's, so it is dropped after the lock.
-        let _left = self.ledger.act(|state, now| {
-            state.event(|| crate::PoolEvent::AcquireFailed {
-                error: "cancelled",
-                kind: None,
-                waited: now.since(began.unwrap_or(now)).duration(),
+        let left = self.ledger.act(|state, now| {
+            let left = post.abandon();
+            state.event(|| {
+                // Who was refused and has not heard of it yet is counted as refused.
+                let (error, kind) = match &left {
+                    Left::Answered(Err(error)) => (error.as_str(), error.kind()),
+                    Left::Answered(Ok(_)) | Left::Waits { .. } | Left::Nothing => ("cancelled", None),
+                };
+                let waited = now.since(began.unwrap_or(now)).duration();
+                crate::PoolEvent::AcquireFailed { error, kind, waited }
             });
-            match post.abandon() {
+            match left {
                 waits @ Left::Waits { .. } => {
                     state.machine.take(Fact::GaveUp(ticket), now);
                     Some(waits)
@@ -243,7 +251,8 @@ impl<T: Transport> Drop for Acquire<'_, T> {
                 left @ (Left::Answered(Err(_)) | Left::Nothing) => Some(left),
             }
         });
-        // The observation is dropped without an end: cancelled.
+        // What is left is a user's, so it is dropped after the lock.
+        caught(|| drop(left));
     }
 }
 
@@ -260,6 +269,7 @@ impl<T: Transport> fmt::Debug for Acquire<'_, T> {
 #[inline]
 pub(crate) fn end(observation: Option<Arc<dyn Observation>>, outcome: &crate::Outcome<'_>) {
     if let Some(observation) = observation {
-        caught(|| observation.end(outcome));
+        // Moved in: its drop is a user's code, too.
+        caught(move || observation.end(outcome));
     }
 }

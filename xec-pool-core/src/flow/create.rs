@@ -8,7 +8,7 @@ use crate::{
     Cancelled, Cause, CloseReason, Commands, ConnectContext, ConnectionId, ConnectionState, Denied, DialError,
     DialRequest, FailureKind, Interest, LostSignal, Observation, Outcome, Pass, PoolEvent, Settlement, Start,
     Transport,
-    flow::{Deed, caught, evict},
+    flow::{Deed, admit::end, caught, evict},
     ledger::{Ledger, State},
     machine::{
         facts::{Denial, Fact},
@@ -88,6 +88,7 @@ impl<T: Transport> Dial<T> {
         // Let go at once: a caller who leaves ends its own observation, not when the dial ends.
         let parent = self.parent.take();
         self.observation = self.ledger.begin(&start, parent.as_deref());
+        caught(|| drop(parent));
         let ledger = Arc::clone(&self.ledger);
         ledger.spawn(self.run());
     }
@@ -178,9 +179,7 @@ impl<T: Transport> Dial<T> {
     fn connected(mut self, connection: T::Connection) {
         self.over = true;
         self.settle(Settlement::Success);
-        if let Some(observation) = self.observation.take() {
-            caught(|| observation.end(&Outcome::Connected));
-        }
+        end(self.observation.take(), &Outcome::Connected);
         let lifetime = self.ledger.lifetime();
         let _old = self.ledger.act(|state, now| {
             state.shelf.put(self.slot, Arc::new(connection));
@@ -202,7 +201,7 @@ impl<T: Transport> Dial<T> {
         if let Some(observation) = self.observation.take() {
             let message = error.to_string();
             let outcome = Outcome::Failed { error: kind.as_str(), kind: Some(kind), message: &message };
-            caught(|| observation.end(&outcome));
+            end(Some(observation), &outcome);
         }
         let jitter = 0.5 + 0.5 * fastrand::f64();
         let _old = self.ledger.act(|state, now| {

@@ -44,7 +44,7 @@ impl<T: Transport> Ledger<T> {
                     return DrainReport { closed, killed, still_held };
                 }
             }
-            kept = kept && self.wake_keeper();
+            kept = kept && self.keep_house();
             if !kept {
                 // Nobody would say when its time is up: then it is up now.
                 self.begin_drain(Some(Duration::ZERO));

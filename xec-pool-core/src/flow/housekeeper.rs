@@ -1,8 +1,8 @@
-//! Keep: one task a pool, asleep until the machine's next deadline. It holds the pool weakly, and ends when nothing
-//! is due: an idle pool keeps no task.
+//! Keep: one task, asleep until the machine's next deadline. It holds the pool weakly, and ends when nothing is due: an
+//! idle pool keeps no task.
 //!
 //! It runs on the runtime of the call that needed it. Whoever waits on another one relies on it only if it has threads
-//! of its own; else it is relieved by one that runs there.
+//! of its own; else a second one is started there: a runtime with one thread runs only while it is driven.
 //!
 //! Fact up: `Ticked`.
 
@@ -47,7 +47,7 @@ impl Bell {
     }
 }
 
-/// Who keeps house.
+/// One who keeps house.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Keeps {
     serial: u64,
@@ -56,7 +56,7 @@ pub(crate) struct Keeps {
 }
 
 impl Keeps {
-    /// Whether somebody who waits here can rely on it: a runtime with one thread runs only while it is driven.
+    /// Whether somebody who waits here can rely on it.
     pub(crate) fn serves_here(self) -> bool {
         self.many_threads || Handle::try_current().map_or(true, |here| here.id() == self.runtime)
     }
@@ -65,21 +65,41 @@ impl Keeps {
 /// All that the pool knows of its housekeepers.
 #[derive(Debug, Default)]
 pub(crate) struct Household {
-    pub(crate) keeper: Option<Keeps>,
+    /// One a runtime at most; nearly always one. The newest comes last.
+    keepers: Vec<(Keeps, Bell)>,
     /// The last one's number, and that of the last one whose runtime went.
     serials: u64,
     deserted: u64,
-    bell: Bell,
 }
 
 impl Household {
-    fn is_kept_by(&self, serial: u64) -> bool {
-        self.keeper.is_some_and(|keeper| keeper.serial == serial)
+    /// Whoever came last.
+    pub(crate) fn keeper(&self) -> Option<Keeps> {
+        self.keepers.last().map(|&(keeps, _)| keeps)
     }
 
-    /// Wakes whoever keeps house; the waker is for after the lock.
-    pub(crate) fn ring(&mut self) -> Option<Waker> {
-        self.bell.ring()
+    fn serves_here(&self) -> bool {
+        self.keepers.iter().any(|(keeps, _)| keeps.serves_here())
+    }
+
+    fn bell(&mut self, serial: u64) -> Option<&mut Bell> {
+        self.keepers.iter_mut().find(|(keeps, _)| keeps.serial == serial).map(|(_, bell)| bell)
+    }
+
+    /// Somebody keeps house no more. Its bell holds a waker: not to be dropped under the lock.
+    fn part_with(&mut self, serial: u64) -> Option<(Keeps, Bell)> {
+        let at = self.keepers.iter().position(|(keeps, _)| keeps.serial == serial)?;
+        let gone = self.keepers.remove(at);
+        if self.keepers.is_empty() {
+            // An idle pool is small.
+            self.keepers = Vec::new();
+        }
+        Some(gone)
+    }
+
+    /// Wakes whoever keeps house; the wakers are for after the lock.
+    pub(crate) fn ring(&mut self) -> Vec<Waker> {
+        self.keepers.iter_mut().filter_map(|(_, bell)| bell.ring()).collect()
     }
 }
 
@@ -90,15 +110,19 @@ struct Keeper<T: Transport> {
 }
 
 impl<T: Transport> Ledger<T> {
-    /// Something is due earlier than the housekeeper thinks, or nobody keeps house for those who wait here. `false`:
-    /// nobody can.
-    pub(crate) fn wake_keeper(self: &Arc<Self>) -> bool {
-        let mut state = self.lock();
-        let (sleeper, served) = (state.household.ring(), state.household.keeper.is_some_and(Keeps::serves_here));
-        let stored = state.runtime.clone();
+    /// Something is due earlier than whoever keeps house thinks.
+    pub(crate) fn wake_keepers(self: &Arc<Self>) {
+        let sleepers = self.lock().household.ring();
+        sleepers.into_iter().for_each(wake);
+        // Where there is no runtime, whoever waits finds out when it looks.
+        let _kept = self.keep_house();
+    }
+
+    /// Makes sure that somebody keeps house for those who wait here. `false`: nobody can.
+    pub(crate) fn keep_house(self: &Arc<Self>) -> bool {
+        let state = self.lock();
+        let (served, stored) = (state.household.serves_here(), state.runtime.clone());
         drop(state);
-        // Where it serves elsewhere it is relieved, and finds out now.
-        sleeper.into_iter().for_each(wake);
         served || {
             let here = Handle::try_current().ok().filter(has_timers);
             here.into_iter().chain(stored).any(|runtime| self.keep_house_on(runtime))
@@ -107,12 +131,16 @@ impl<T: Transport> Ledger<T> {
 
     /// `false`: that runtime has shut down.
     fn keep_house_on(self: &Arc<Self>, runtime: Handle) -> bool {
-        let many_threads = runtime.runtime_flavor() != RuntimeFlavor::CurrentThread;
         let mut state = self.lock();
         let household = &mut state.household;
+        if household.keepers.iter().any(|(keeps, _)| keeps.runtime == runtime.id()) {
+            return true;
+        }
         household.serials += 1;
         let serial = household.serials;
-        household.keeper = Some(Keeps { serial, runtime: runtime.id(), many_threads });
+        let many_threads = runtime.runtime_flavor() != RuntimeFlavor::CurrentThread;
+        household.keepers.reserve_exact(1);
+        household.keepers.push((Keeps { serial, runtime: runtime.id(), many_threads }, Bell::default()));
         let _old = state.runtime.replace(runtime.clone());
         drop(state);
         runtime.spawn(Keeper { ledger: Arc::downgrade(self), serial }.run());
@@ -120,20 +148,19 @@ impl<T: Transport> Ledger<T> {
         self.lock().household.deserted != serial
     }
 
-    /// The alarm rang. `None`: nothing is due any more, or another one keeps house.
+    /// The alarm rang. `None`: nothing is due any more.
     fn tick(self: &Arc<Self>, serial: u64) -> Option<Instant> {
         let (alarm, _old) = self.act(|state, now| {
-            if !state.household.is_kept_by(serial) {
-                return (None, Bell::default());
-            }
             state.machine.take(Fact::Ticked, now);
             let alarm = self.clock.instant(state.machine.set_alarm(now));
-            if alarm.is_none() {
-                state.household.keeper = None;
-            }
+            let old = match alarm {
+                // Whoever listened is awake: this.
+                Some(_) => state.household.bell(serial).map(std::mem::take),
+                // Its waker would keep the room of a task that has ended.
+                None => state.household.part_with(serial).map(|(_, bell)| bell),
+            };
             state.rest();
-            // Whoever listened is awake: this. Its waker would keep the room of a task that has ended.
-            (alarm, std::mem::take(&mut state.household.bell))
+            (alarm, old)
         });
         alarm
     }
@@ -172,11 +199,11 @@ impl<T: Transport> Keeper<T> {
         }
     }
 
-    /// Rung, relieved, or the pool is gone.
+    /// Rung, or the pool is gone.
     fn poll_rung(&self, cx: &Context<'_>) -> Poll<()> {
         let Some(ledger) = self.ledger.upgrade() else { return Poll::Ready(()) };
         let mut state = ledger.lock();
-        if state.household.is_kept_by(self.serial) { state.household.bell.poll_rung(cx) } else { Poll::Ready(()) }
+        state.household.bell(self.serial).map_or(Poll::Ready(()), |bell| bell.poll_rung(cx))
     }
 }
 
@@ -184,18 +211,17 @@ impl<T: Transport> Drop for Keeper<T> {
     fn drop(&mut self) {
         let Some(ledger) = self.ledger.upgrade() else { return };
         let mut state = ledger.lock();
-        if !state.household.is_kept_by(self.serial) {
-            return;
-        }
-        state.household.keeper = None;
+        let Some(gone) = state.household.part_with(self.serial) else { return };
         state.household.deserted = self.serial;
-        state.machine.forget_alarm();
-        // The stored runtime is this task's, and it is going: with its last waker, perhaps, so not under the lock.
-        let (_runtime, _bell) = (state.runtime.take(), std::mem::take(&mut state.household.bell));
+        if state.household.keepers.is_empty() {
+            state.machine.forget_alarm();
+        }
+        // With its last handle a runtime goes, perhaps: not under the lock.
+        let _runtime = state.runtime.take_if(|runtime| runtime.id() == gone.0.runtime);
         let waiting = state.posts.wakers();
         drop(state);
         // Those who wait on another runtime look again, and start another housekeeper there.
         waiting.into_iter().for_each(wake);
-        ledger.look_again.notify_waiters();
+        caught(|| ledger.look_again.notify_waiters());
     }
 }

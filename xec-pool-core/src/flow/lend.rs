@@ -6,7 +6,7 @@ use std::{sync::Arc, task::Waker};
 
 use crate::{
     AcquireError, Interest, Lease, Observation, Outcome, PoolEvent, Start, Transport,
-    flow::{admit::end, caught, wake},
+    flow::{admit::end, caught},
     ledger::{Ledger, State},
     machine::{
         facts::{Fact, Fate, Loan},
@@ -102,14 +102,13 @@ impl<T: Transport> Ledger<T> {
             false if self.is_broken(slot, &connection) => Fate::Broken,
             false => Fate::Fine,
         };
-        let next = self.act(|state, now| {
+        self.act_and_wake(|state, now| {
             if let Some((ticket, loan)) = state.machine.give_back(slot, fate, now) {
-                return state.posts.answer(ticket, Ok((loan, connection)));
+                return ((), state.posts.answer(ticket, Ok((loan, connection))));
             }
             state.shelf.put(slot, connection);
-            None
+            ((), None)
         });
-        next.into_iter().for_each(wake);
     }
 
     /// A lease's holder keeps the connection.

@@ -38,17 +38,17 @@ use crate::{
 
 /// What is left to do after the lock.
 pub(crate) struct Deeds<T: Transport> {
-    /// Nearly always there is one, and nothing else.
+    /// Those who were answered. Nearly always there is one, and nothing else.
     wake: Option<Waker>,
+    wake_too: Vec<Waker>,
     more: Vec<Deed<T>>,
-    wake_keeper: bool,
+    wake_keepers: bool,
     /// A lease came home, and nothing is left to do but to tell, whose turn has begun.
     released: Option<Note>,
 }
 
 /// One thing to do after the lock.
 pub(crate) enum Deed<T: Transport> {
-    Wake(Waker),
     Connect(Dial<T>),
     Validate(Checking<T>),
     Close(Ending<T>),
@@ -61,7 +61,7 @@ impl<T: Transport> Deeds<T> {
     fn wake(&mut self, waker: Option<Waker>) {
         match (waker, &self.wake) {
             (Some(waker), None) => self.wake = Some(waker),
-            (Some(waker), Some(_)) => self.more.push(Deed::Wake(waker)),
+            (Some(waker), Some(_)) => self.wake_too.push(waker),
             (None, _) => {}
         }
     }
@@ -69,10 +69,11 @@ impl<T: Transport> Deeds<T> {
 
 impl<T: Transport> Ledger<T> {
     /// Under the lock: turns orders into deeds, and notes into events. Orders come down here and nowhere else.
-    pub(crate) fn carry_out(self: &Arc<Self>, state: &mut State<T>) -> Deeds<T> {
-        let wake_keeper = std::mem::take(&mut state.machine.wake_keeper);
-        let mut deeds = Deeds { wake: None, more: Vec::new(), wake_keeper, released: None };
-        if !wake_keeper && state.machine.orders.is_empty() {
+    pub(crate) fn carry_out(self: &Arc<Self>, state: &mut State<T>, answered: Option<Waker>) -> Deeds<T> {
+        let wake_keepers = std::mem::take(&mut state.machine.wake_keeper);
+        let (wake, wake_too, more, released) = (answered, Vec::new(), Vec::new(), None);
+        let mut deeds = Deeds { wake, wake_too, more, wake_keepers, released };
+        if !wake_keepers && state.machine.orders.is_empty() {
             deeds.released = state.begin_lone_release();
         }
         if deeds.released.is_some() {
@@ -96,25 +97,24 @@ impl<T: Transport> Ledger<T> {
         deeds
     }
 
-    /// After the lock.
+    /// After the lock. Callers first: what follows may be gates' and watchers' code.
     pub(crate) fn perform(self: &Arc<Self>, deeds: Deeds<T>) {
+        deeds.wake.into_iter().chain(deeds.wake_too).for_each(wake);
         if let Some(Note::Released { id, lease, used }) = deeds.released {
             return self.deliver_lone(&PoolEvent::Released { id: id.connection(), lease, used: used.duration() });
         }
-        if deeds.wake_keeper {
-            // Where there is no runtime, whoever waits finds out when it looks.
-            let _kept = self.wake_keeper();
+        if deeds.wake_keepers {
+            self.wake_keepers();
         }
-        deeds.wake.into_iter().for_each(wake);
         for deed in deeds.more {
             match deed {
-                Deed::Wake(waker) => wake(waker),
                 Deed::Connect(dial) => dial.start(),
                 Deed::Validate(checking) => checking.start(),
                 Deed::Close(ending) => ending.start(),
-                Deed::Cancel(token) => token.cancel(),
-                Deed::TellDrained => self.look_again.notify_waiters(),
-                Deed::Run(run) => run(),
+                // These wake, too, one by one: as in `wake`.
+                Deed::Cancel(token) => _ = caught(|| token.cancel()),
+                Deed::TellDrained => _ = caught(|| self.look_again.notify_waiters()),
+                Deed::Run(run) => _ = caught(run),
             }
         }
         if self.is_listening() {

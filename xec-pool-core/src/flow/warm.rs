@@ -109,7 +109,7 @@ impl<T: Transport> Ledger<T> {
         loop {
             let mut rung = pin!(self.look_again.notified());
             rung.as_mut().enable();
-            if !self.wake_keeper() {
+            if !self.keep_house() {
                 // Nobody will: it ends with what there is.
                 self.act(|state, now| state.machine.give_up_warm(id, now));
             }

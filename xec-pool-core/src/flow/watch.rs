@@ -180,7 +180,7 @@ impl<T: Transport> Ledger<T> {
         }
         state.outbox.delivering = true;
         let mut delivered = 0;
-        while !state.outbox.is_empty() && (delivered < MOST_AT_ONCE || state.household.keeper.is_none()) {
+        while !state.outbox.is_empty() && (delivered < MOST_AT_ONCE || state.household.keeper().is_none()) {
             let mut batch = std::mem::take(&mut state.outbox.waiting);
             if batch.len() > MOST_AT_ONCE {
                 state.outbox.waiting = batch.split_off(MOST_AT_ONCE);
@@ -197,9 +197,9 @@ impl<T: Transport> Ledger<T> {
             state.outbox.panics += panics;
         }
         state.outbox.delivering = false;
-        let keeper = if state.outbox.is_empty() { None } else { state.household.ring() };
+        let keepers = if state.outbox.is_empty() { Vec::new() } else { state.household.ring() };
         drop(state);
-        keeper.into_iter().for_each(wake);
+        keepers.into_iter().for_each(wake);
     }
 
     /// `false`: the observer panicked.

@@ -39,10 +39,10 @@ impl Machine {
         }
         self.step(id, None);
         self.order(Order::Vacate(id));
+        self.tally.connect_failures += 1;
         if self.phase != Phase::Open {
             return;
         }
-        self.tally.connect_failures += 1;
         self.dials_owed = self.dials_owed.saturating_sub(1);
         self.dialling.failed(kind, retry_after, now);
         if kind.is_retried() {

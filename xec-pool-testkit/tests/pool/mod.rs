@@ -21,7 +21,11 @@ mod storm;
 
 mod bad_days;
 
+mod bystanders;
+
 mod commands;
+
+mod counts;
 
 mod dialling;
 
@@ -32,6 +36,8 @@ mod health;
 mod lending;
 
 mod runtime;
+
+mod runtimes;
 
 mod strangers;
 

@@ -237,21 +237,6 @@ fn on_the_handle_of_a_runtime_that_is_gone_every_verb_ends() {
 }
 
 #[test]
-fn a_housekeeper_whose_runtime_nobody_drives_is_relieved() {
-    let (transport, _handle) = MockTransport::new();
-    let pool = Pool::builder(transport).config(config()).build().expect("valid");
-    let lazy = Builder::new_current_thread().enable_all().build().expect("starts");
-    let held = lazy.block_on(async { [pool.acquire().await.expect("one"), pool.acquire().await.expect("two")] });
-    let (busy, options) = (runtime(), AcquireOptions::new().timeout(Duration::from_millis(50)));
-    let asked = busy.block_on(async { tokio::time::timeout(20 * SECOND, pool.acquire_with(options)).await });
-    assert!(asked.expect("told in time").expect_err("both are held").is_timeout());
-    let drained =
-        busy.block_on(async { tokio::time::timeout(20 * SECOND, pool.drain(Duration::from_millis(50))).await });
-    assert_eq!(drained.expect("in time").killed, 2);
-    drop((held, lazy));
-}
-
-#[test]
 fn a_call_from_a_runtime_without_timers_costs_no_connection() {
     let (transport, handle) = MockTransport::new();
     let config = PoolConfig::builder().max_connections(1).validate_bypass(Duration::ZERO).build().expect("valid");

@@ -57,3 +57,22 @@ async fn who_was_lent_a_dead_one_is_still_before_those_who_came_later() {
     drop(lease);
     drop(late.await.expect("now it is"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn nor_do_two_dead_ones_one_after_the_other() {
+    let world = world(at_most(3).recreate_on_error(false));
+    let unproven = world.lease().await;
+    tokio::time::advance(3 * SECOND).await;
+    let proven = [world.lease().await, world.lease().await];
+    let start = tokio::time::Instant::now();
+    let mut waiting = Box::pin(world.pool.acquire());
+    assert!(super::cut(waiting.as_mut(), 1).await.is_none());
+    // The first goes to who waits; of the other two, the one that needs a check comes home last.
+    drop(proven);
+    drop(unproven);
+    world.handle.always(Hook::IsBroken, Step::fail(FailureKind::Lost));
+    world.handle.always(Hook::Validate, Step::fail(FailureKind::Lost));
+    world.handle.always(Hook::Connect, Step::hang());
+    assert!(waiting.await.expect_err("nothing connects any more").is_timeout());
+    assert_eq!(start.elapsed(), 5 * SECOND, "the queue's limit");
+}
