@@ -2,6 +2,8 @@
 
 mod admit;
 
+mod books;
+
 mod corners;
 
 mod dialling;

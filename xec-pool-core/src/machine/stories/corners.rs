@@ -1,11 +1,8 @@
 //! Small rules that no other story needs: found by breaking each line of the machine once and seeing nobody object.
 
-use std::time::Duration;
-
 use expect_test::expect;
 
-use super::{Ask, Fact, Limits, Machine, Moment, SlotId, Span, check, limits, span, tell};
-use crate::{ConnectionState, machine::notes::Note};
+use super::{Limits, Span, check, limits, span, tell};
 
 #[test]
 fn suspended_what_is_dialled_or_comes_home_is_kept_though_somebody_waits() {
@@ -304,47 +301,6 @@ fn after_one_that_was_dead_on_arrival_the_next_dial_rests() {
 }
 
 #[test]
-fn metrics_are_due_at_their_interval_and_not_before() {
-    let limits = Limits { metrics_interval: span("5s"), ..limits(0, 1) };
-    let mut machine = Machine::new(limits, Moment::START);
-    machine.notes.events = true;
-    let mut due = |seconds| {
-        machine.take(Fact::Ticked, Moment::START.after(Span::from(Duration::from_secs(seconds))));
-        let told = std::mem::take(&mut machine.notes.list);
-        told.iter().filter(|note| matches!(note, Note::MetricsDue)).count()
-    };
-    assert_eq!([4, 5, 6, 10, 11].map(&mut due), [0, 1, 0, 1, 0]);
-}
-
-#[test]
-fn a_slot_of_another_life_is_not_found() {
-    let mut machine = Machine::new(limits(0, 1), Moment::START);
-    machine.ask(Ask::default(), Moment::START);
-    let (id, _) = machine.slots.all().next().expect("it dials");
-    let old = SlotId { serial: id.serial + 1, ..id };
-    for state in ConnectionState::ALL {
-        assert_eq!(machine.slots.in_state(id, state).is_some(), state == ConnectionState::Connecting, "{state:?}");
-        assert!(machine.slots.in_state(old, state).is_none(), "{state:?}");
-    }
-    assert_eq!((machine.slots.get(id).is_some(), machine.slots.get(old).is_some()), (true, false));
-}
-
-#[test]
-fn a_number_is_never_used_twice_also_after_a_rest() {
-    let mut machine = Machine::new(Limits { recreate_on_error: false, ..limits(0, 1) }, Moment::START);
-    let mut dialled = || {
-        machine.ask(Ask::default(), Moment::START);
-        let (id, _) = machine.slots.all().next().expect("it dials");
-        let kind = crate::FailureKind::Credentials;
-        machine.take(Fact::ConnectFailed { slot: id, kind, retry_after: Span(0) }, Moment::START);
-        machine.orders.clear();
-        assert!(machine.rest(), "nobody waits, and all orders are carried out");
-        id.serial
-    };
-    assert_eq!([dialled(), dialled()], [1, 2]);
-}
-
-#[test]
 fn idle_ones_beyond_the_minimum_are_looked_at_when_they_idle_out_and_no_others() {
     let story = "
         ask
@@ -360,4 +316,89 @@ fn idle_ones_beyond_the_minimum_are_looked_at_when_they_idle_out_and_no_others()
         )
     };
     assert_eq!([tell(unchecked(0), story), tell(unchecked(1), story)], [told("60s"), told("never")]);
+}
+
+#[test]
+fn what_is_dialled_for_the_minimum_is_neither_more_nor_less() {
+    let mut told = tell(
+        limits(8, 10),
+        "look\nconnected 1\nconnected 2\nconnected 3\nconnected 4\nconnected 5\nconnected 6\nconnected 7\nconnected 8",
+    );
+    told.retain(|letter| letter == '>');
+    assert_eq!(told.len(), 8, "one order to connect for each");
+}
+
+#[test]
+fn a_dial_that_waits_rings_only_if_it_may_start_then() {
+    check(
+        limits(0, 1),
+        "
+        ask
+        failed 1 unreachable 1s
+        alarm
+        suspend
+        alarm
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            failed 1 unreachable 1s: -> Vacate(SlotId(1))
+            alarm: 1s
+            suspend:
+            alarm: 10s
+        "#]],
+    );
+}
+
+#[test]
+fn a_warm_that_waits_after_wrong_credentials_rings_in_time() {
+    check(
+        limits(0, 4),
+        "
+        ask
+        connected 1
+        warm 1 3
+        failed 2 unreachable 9s
+        failed 3 credentials 1s
+        warm 2 2
+        alarm
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            connected 1: -> Lend(SlotId(1), Ticket(1))
+            warm 1 3: -> Connect(SlotId(2), attempt 1) -> Connect(SlotId(3), attempt 1)
+            failed 2 unreachable 9s: -> Vacate(SlotId(2))
+            failed 3 credentials 1s: -> Vacate(SlotId(3)) -> Warmed(1)
+            warm 2 2:
+            alarm: 9s
+        "#]],
+    );
+}
+
+#[test]
+fn one_that_comes_home_broken_goes_to_nobody() {
+    check(
+        limits(0, 1),
+        "
+        ask
+        connected 1
+        ask
+        broken 1
+        closed 1
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            connected 1: -> Lend(SlotId(1), Ticket(1))
+            ask: Ticket(2) waits
+            broken 1: -> Close(SlotId(1), Broken)
+            closed 1: -> Vacate(SlotId(1)) -> Connect(SlotId(2), Ticket(2), attempt 1)
+        "#]],
+    );
+}
+
+#[test]
+fn those_who_leave_take_nobodys_deadline_along() {
+    let mut story = "ask\nconnected 1\nask 10s\nask 5s\n".to_owned();
+    (4..104).for_each(|serial| story += &format!("ask 4s\ngave-up {serial}\n"));
+    let told = tell(limits(0, 1), &(story + "after 5s"));
+    assert!(told.contains("after 5s: -> Refuse(Ticket(3), TimedOut { stage: Queue"), "{told}");
 }
