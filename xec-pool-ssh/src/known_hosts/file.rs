@@ -143,6 +143,13 @@ mod tests {
         assert!(load(&directory.path().join("none")).unwrap().lines.is_empty());
         assert!(load(&directory.path().join("none/of/them")).unwrap().lines.is_empty());
         assert!(load(directory.path()).is_err());
+        #[cfg(unix)]
+        {
+            // Nobody can open it, whatever their rights.
+            let circle = directory.path().join("circle");
+            std::os::unix::fs::symlink(&circle, &circle).unwrap();
+            assert!(load(&circle).is_err());
+        }
     }
 
     #[test]
