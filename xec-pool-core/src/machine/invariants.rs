@@ -52,12 +52,17 @@ fn nobody_waits_in_vain(machine: &Machine) -> bool {
 
 /// Where callers wait, a place is free and nothing holds dials back, a dial is on its way for them.
 fn nobody_waits_for_a_dial_that_could_start(machine: &Machine) -> bool {
-    machine.suspended || machine.phase != Phase::Open || !machine.could_dial_for_callers()
+    let connecting = machine.slots.count(ConnectionState::Connecting);
+    let could_start = machine.dials_for_callers() > 0
+        && machine.free_places() > 0
+        && machine.dialling.may_start(connecting, false, machine.now);
+    machine.suspended || machine.phase != Phase::Open || !could_start
 }
 
 /// Where the gate is shut and there is nothing that could serve them, callers have been told.
 fn nobody_waits_at_a_shut_gate(machine: &Machine) -> bool {
-    machine.suspended || machine.phase != Phase::Open || machine.queue.is_empty() || !machine.is_shut_out()
+    let shut_out = machine.supply() == 0 && machine.dialling.shut_until(machine.now).is_some();
+    machine.suspended || machine.phase != Phase::Open || machine.queue.is_empty() || !shut_out
 }
 
 fn the_shelf_holds_the_idle_and_only_them(machine: &Machine) -> bool {

@@ -113,21 +113,10 @@ impl Machine {
     }
 
     /// How many dials the waiting callers want beyond those under way.
-    fn dials_for_callers(&self) -> u32 {
+    pub(super) fn dials_for_callers(&self) -> u32 {
         let (waiting, connecting) = (self.queue.len(), self.slots.count(ConnectionState::Connecting));
         let without = waiting.saturating_sub(connecting + self.slots.borrow_checks);
         without.max(self.dials_owed.min(waiting).saturating_sub(connecting))
-    }
-
-    /// Whether a dial that callers want could start this moment. After every fact the answer must be no.
-    pub(super) fn could_dial_for_callers(&self) -> bool {
-        let connecting = self.slots.count(ConnectionState::Connecting);
-        self.dials_for_callers() > 0 && self.free_places() > 0 && self.dialling.may_start(connecting, false, self.now)
-    }
-
-    /// Whether the gate is shut, and nothing is there that could serve a caller.
-    pub(super) fn is_shut_out(&self) -> bool {
-        self.supply() == 0 && self.dialling.shut_until(self.now).is_some()
     }
 
     /// How many dials `min_connections`, `warm` and losses want beyond those under way.

@@ -3,7 +3,13 @@
 use std::time::Duration;
 
 use super::{Ask, Fact, Limits, Machine, Moment, SlotId, Span, limits, span};
-use crate::{ConnectionState, FailureKind, machine::notes::Note};
+use crate::{
+    ConnectionState, FailureKind,
+    machine::{
+        notes::Note,
+        queue::{Queue, Waiter},
+    },
+};
 
 #[test]
 fn metrics_are_due_at_their_interval_and_not_before() {
@@ -77,4 +83,40 @@ fn a_rest_gives_back_the_room_of_slots() {
     machine.orders.clear();
     assert!(machine.rest());
     assert!(format!("{:?}", machine.slots).contains("slab: [], vacant: []"), "{:?}", machine.slots);
+}
+
+/// Somebody who asked then, in milliseconds.
+fn waiter(asked_at: u64, deadline: u64) -> Waiter {
+    let [asked_at, deadline] =
+        [asked_at, deadline].map(|at| Moment::START.after(Span::from(Duration::from_millis(at))));
+    Waiter { asked_at, deadline, counted: true, again: false, run: 0, failures: 0 }
+}
+
+#[test]
+fn who_asks_again_stands_where_the_moment_it_first_asked_puts_it() {
+    let mut queue = Queue::new();
+    for asked_at in [10, 20, 30] {
+        queue.enter(waiter(asked_at, 100), false);
+    }
+    for asked_at in [25, 5, 40, 5] {
+        queue.enter(waiter(asked_at, 100), true);
+    }
+    let order: Vec<_> = queue.iter().map(|(_, waiter)| waiter.asked_at.0 / 1_000_000).collect();
+    assert_eq!(order, [5, 5, 10, 20, 25, 30, 40]);
+}
+
+#[test]
+fn deadlines_of_those_who_are_gone_take_no_room() {
+    let mut queue = Queue::new();
+    queue.enter(waiter(0, 5_000), false);
+    for _ in 0..1_000 {
+        let ticket = queue.enter(waiter(1, 4_000), false);
+        queue.leave(ticket);
+    }
+    let kept = format!("{queue:?}").matches("Reverse").count();
+    assert!(kept < 100, "{kept} for one who waits");
+    let (_, first) = queue.first_deadline().expect("one waits");
+    queue.leave(first);
+    queue.rest();
+    assert!(format!("{queue:?}").contains("slab: [], out_of_order: []"), "{queue:?}");
 }
