@@ -402,3 +402,34 @@ fn those_who_leave_take_nobodys_deadline_along() {
     let told = tell(limits(0, 1), &(story + "after 5s"));
     assert!(told.contains("after 5s: -> Refuse(Ticket(3), TimedOut { stage: Queue"), "{told}");
 }
+
+#[test]
+fn failures_of_before_a_success_are_nobodys_any_more() {
+    check(
+        Limits { retry_attempts: 1, ..limits(0, 1) },
+        "
+        ask
+        failed 1 unreachable 1s
+        ask
+        after 1s
+        connected 2
+        broken 2
+        closed 2
+        failed 3 unreachable 1s
+        after 1s
+        failed 4 unreachable 2s
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            failed 1 unreachable 1s: -> Vacate(SlotId(1))
+            ask: Ticket(2) waits
+            after 1s: -> Connect(SlotId(2), Ticket(1), attempt 2)
+            connected 2: -> Lend(SlotId(2), Ticket(1))
+            broken 2: -> Close(SlotId(2), Broken)
+            closed 2: -> Vacate(SlotId(2)) -> Connect(SlotId(3), Ticket(2), attempt 1)
+            failed 3 unreachable 1s: -> Vacate(SlotId(3))
+            after 1s: -> Connect(SlotId(4), Ticket(2), attempt 2)
+            failed 4 unreachable 2s: -> Vacate(SlotId(4)) -> Refuse(Ticket(2), Connect { attempts: 2, kind: Unreachable })
+        "#]],
+    );
+}
