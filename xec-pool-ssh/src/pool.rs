@@ -10,6 +10,13 @@ use crate::{Command, Output, Phase, SshConfig, SshError, SshTransport, channel::
 ///
 /// Everything a [`Pool`] can do, it can; and it lends a connection to a command for as long as that runs.
 ///
+/// # Wrong credentials
+///
+/// A refused login is told to everybody who waits, and is never repeated by itself. But each caller who comes later
+/// costs one more login, and OpenSSH 9.8 and later shuts an address out after a few of them (`PerSourcePenalties` in
+/// sshd_config(5): 5 s each, enforced from 15 s). Where callers go on calling, build the pool with a gate that
+/// remembers, such as the breaker of `xec-pool-breaker`: the host is asked once, until somebody resets it.
+///
 /// # Examples
 ///
 /// ```no_run
