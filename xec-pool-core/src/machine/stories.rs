@@ -2,6 +2,8 @@
 
 mod admit;
 
+mod alarms;
+
 mod books;
 
 mod corners;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use super::{Ask, Fact, Limits, Machine, Moment, SlotId, Span, limits, span};
+use super::{Ask, Asked, Fact, Fate, Limits, Machine, Moment, SlotId, Span, limits, span};
 use crate::{
     ConnectionState, FailureKind,
     machine::{
+        facts::Again,
         notes::Note,
         queue::{Queue, Waiter},
     },
@@ -119,4 +120,78 @@ fn deadlines_of_those_who_are_gone_take_no_room() {
     queue.leave(first);
     queue.rest();
     assert!(format!("{queue:?}").contains("slab: [], out_of_order: []"), "{queue:?}");
+    assert!(queue.enter(waiter(0, 1), false).serial > first.serial, "numbers go on");
+}
+
+#[test]
+fn the_queue_is_counted_from_whichever_end_is_served() {
+    let mut queue = Queue::new();
+    let tickets = [1, 2, 3].map(|asked_at| queue.enter(waiter(asked_at, 100), false));
+    for others in 0..3 {
+        assert_eq!(queue.nth(others, false), Some(tickets[others as usize]));
+        assert_eq!(queue.nth(others, true), Some(tickets[2 - others as usize]));
+    }
+    assert_eq!((queue.nth(3, false), queue.nth(3, true)), (None, None));
+}
+
+#[test]
+fn who_asks_again_is_next_whoever_is_served_first() {
+    for newest_first in [false, true] {
+        let mut machine = Machine::new(Limits { newest_first, ..limits(0, 1) }, Moment::START);
+        let at = |milliseconds| Moment::START.after(Span::from(Duration::from_millis(milliseconds)));
+        machine.ask(Ask::default(), at(0));
+        let (slot, _) = machine.slots.all().next().expect("it dials");
+        machine.take(Fact::Connected { slot, lifetime: Span::FOREVER }, at(1));
+        let mut wait = |again, now| match machine.ask(Ask { timeout: None, again }, at(now)) {
+            Asked::Waiting(ticket) => ticket,
+            other @ (Asked::Lent(_) | Asked::Refused(_)) => panic!("{other:?}"),
+        };
+        let (_, _) = (wait(None, 2), wait(None, 3));
+        let again = wait(Some(Again { asked_at: at(1), deadline: None }), 4);
+        let (next, _) = machine.give_back(slot, Fate::Fine, at(5)).expect("somebody waits");
+        assert_eq!(next, again, "newest first: {newest_first}");
+    }
+}
+
+#[test]
+fn what_the_gate_says_unasked_is_counted() {
+    let mut machine = Machine::new(limits(0, 1), Moment::START);
+    machine.take(Fact::Shut { retry_after: span("1s") }, Moment::START);
+    machine.take(Fact::Reopened, Moment::START);
+    assert_eq!(machine.gate_words(), 2);
+}
+
+#[test]
+fn while_somebody_waits_no_room_is_given_back() {
+    let mut machine = Machine::new(limits(0, 1), Moment::START);
+    machine.ask(Ask::default(), Moment::START);
+    machine.orders.clear();
+    assert!(!machine.rest());
+}
+
+#[test]
+fn refusals_are_counted_by_what_they_are() {
+    let mut machine = Machine::new(Limits { queue_capacity: 0, ..limits(0, 1) }, Moment::START);
+    machine.ask(Ask::default(), Moment::START);
+    machine.ask(Ask::default(), Moment::START);
+    machine.take(Fact::Ticked, Moment::START.after(span("10s")));
+    assert_eq!((machine.tally.rejected, machine.tally.timeouts), (1, 1), "the queue was full; its time was up");
+}
+
+#[test]
+fn the_housekeeper_is_woken_when_a_drain_ends_before_its_time() {
+    let mut machine = Machine::new(limits(0, 1), Moment::START);
+    machine.ask(Ask::default(), Moment::START);
+    let (slot, _) = machine.slots.all().next().expect("it dials");
+    machine.take(Fact::Connected { slot, lifetime: Span::FOREVER }, Moment::START);
+    machine.drain(Moment::START.after(span("3600s")), Moment::START);
+    machine.set_alarm(Moment::START);
+    machine.take(Fact::Detached(slot), Moment::START);
+    assert!(machine.wake_keeper, "else it would sleep for an hour");
+}
+
+#[test]
+fn no_limit_is_for_ever() {
+    assert_eq!(Span::from(None), Span::FOREVER);
+    assert_eq!(Span::from(Some(Duration::from_secs(1))), span("1s"));
 }
