@@ -313,3 +313,11 @@ fn a_check_in_passing_that_fails_casts_no_doubt_on_others() {
         "#]],
     );
 }
+
+#[test]
+fn a_warm_bears_with_sixteen_throttled_dials_and_no_more() {
+    let rounds = |count| (1..=count).map(|n| format!("failed {n} throttled 1s\nafter 1s\n")).collect::<String>();
+    let told = |count| tell(limits(0, 1), &format!("warm 1 1\n{}", rounds(count)));
+    assert!(!told(15).contains("Warmed(1)"));
+    assert!(told(16).contains("Warmed(1)"));
+}
