@@ -185,7 +185,13 @@ impl Observed {
             return;
         }
         if let Of::Lease(id) = self.of {
-            lock(&self.spans.leases).remove(&id);
+            // The connection may be lent again before it is told that this lease ended: what stands there is the
+            // next one's then.
+            let own = self.cx.span().span_context().span_id();
+            let mut leases = lock(&self.spans.leases);
+            if leases.get(&id).is_some_and(|span| span.span_id() == own) {
+                leases.remove(&id);
+            }
         }
         if self.cx.span().is_recording() {
             tell(self);

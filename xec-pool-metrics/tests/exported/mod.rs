@@ -16,6 +16,8 @@ mod levels;
 // What takes a while.
 mod spans;
 
+mod overlap;
+
 mod trees;
 
 // Whatever happens at either end.
