@@ -6,7 +6,10 @@ use std::{fmt, sync::Arc};
 
 use xec_pool_core::{Cause, Denied, DialRequest, Gate, GateLink, Pass};
 
-use crate::{BreakerConfig, BreakerState, Snapshot, ledger::Ledger};
+use crate::{
+    BreakerConfig, BreakerState, Snapshot,
+    ledger::{Ledger, State},
+};
 
 /// A gate that shuts when connects keep failing, and lets them come back gently. Clones are the same breaker: give one
 /// to each pool of a host, keep one.
@@ -15,6 +18,9 @@ use crate::{BreakerConfig, BreakerState, Snapshot, ledger::Ledger};
 /// count; a throttled dial says nothing. Refused credentials, an untrusted host and a configuration that cannot work
 /// say nothing of the host either, but shut out the pool they happen to, until [`reset`](Self::reset): to ask again
 /// locks accounts. Another user's pool behind the same breaker goes on.
+///
+/// Without a gate a pool has nobody to remember that: each caller who comes after a refusal costs the server another
+/// login, and OpenSSH 9.8 and later bars an address for 5 seconds a login that fails, as soon as that adds up to 15.
 ///
 /// # Examples
 ///
@@ -53,13 +59,13 @@ impl Breaker {
     /// Whether dials pass now. Asking changes nothing: no event comes of it.
     #[must_use]
     pub fn state(&self) -> BreakerState {
-        self.ledger.look(|_, circuit| circuit.state())
+        self.ledger.look(|_, circuit, _| circuit.state())
     }
 
     /// All there is to know, in one moment. Asking changes nothing.
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
-        self.ledger.look(|state, circuit| state.snapshot(circuit))
+        self.ledger.look(|state, circuit, now| state.snapshot(circuit, now))
     }
 
     /// Shuts it, whatever succeeds, until [`force_close`](Self::force_close) or [`reset`](Self::reset): maintenance.
@@ -91,16 +97,14 @@ impl Breaker {
     /// Nobody would miss it: no pool is behind it, nobody else holds it, and it has nothing to remember.
     pub(crate) fn is_forgettable(&self) -> bool {
         let alone = Arc::strong_count(&self.ledger) == 1;
-        alone && self.ledger.look(|state, circuit| circuit.is_at_rest() && state.pools.iter().all(GateLink::is_gone))
+        let is_empty = |state: &State| state.pools.iter().all(GateLink::is_gone);
+        alone && self.ledger.look(|state, circuit, now| circuit.is_at_rest(now) && is_empty(state))
     }
 }
 
 impl Gate for Breaker {
     fn attach(&self, link: GateLink) {
-        self.ledger.act(|state, _| {
-            state.forget_gone();
-            state.pools.push(link);
-        });
+        self.ledger.act(|state, _| state.welcome(link));
     }
 
     fn admit(&self, request: &DialRequest) -> Result<Pass, Denied> {

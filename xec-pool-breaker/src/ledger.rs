@@ -15,7 +15,7 @@ use xec_pool_core::{Cause, Denied, FailureKind, GateLink, PoolId, Settlement};
 use crate::{
     BreakerConfig, Snapshot,
     circuit::{Circuit, Move, Refusal, Settled, Verdict},
-    news::{Letter, News, Word},
+    news::{Letter, News, To, Word},
 };
 
 /// One breaker, whoever holds it: handles, pools, passes.
@@ -71,10 +71,10 @@ impl Ledger {
     }
 
     /// Looks at the state, and at the circuit as it is by now. Nothing changes.
-    pub(crate) fn look<R>(&self, see: impl FnOnce(&State, &Circuit) -> R) -> R {
+    pub(crate) fn look<R>(&self, see: impl FnOnce(&State, &Circuit, Duration) -> R) -> R {
         let now = self.born.elapsed();
         let state = self.lock();
-        see(&state, &state.circuit.seen_at(now))
+        see(&state, &state.circuit.seen_at(now), now)
     }
 
     /// Changes the state, then tells the pools what came of it.
@@ -84,10 +84,10 @@ impl Ledger {
         let mut state = self.lock();
         let result = change(&mut state, now);
         state.write_down_moves();
-        let discarded = std::mem::take(&mut state.discarded);
+        // Dropped last, after the news is carried: a user's `Drop` may panic, and nobody else would take over the turn.
+        let _discarded = std::mem::take(&mut state.discarded);
         let must_carry = state.news.take_turn();
         drop(state);
-        drop(discarded);
         if must_carry {
             self.carry_news();
         }
@@ -103,8 +103,8 @@ impl Ledger {
                 turn.over = true;
                 continue;
             };
-            let meant = |pool: &&GateLink| letter.to.is_none_or(|to| to == pool.pool());
-            let pools: Vec<GateLink> = state.pools.iter().filter(meant).cloned().collect();
+            let pools: Vec<GateLink> =
+                state.pools.iter().filter(|pool| letter.to.includes(pool.pool())).cloned().collect();
             drop(state);
             let now = self.born.elapsed();
             pools.iter().for_each(|pool| letter.word.tell(pool, now));
@@ -164,27 +164,29 @@ impl State {
     fn shut_out(&mut self, pool: PoolId, cause: &Cause) {
         match self.credentials.insert(pool, Arc::clone(cause)) {
             Some(old) => self.discarded.push(old),
-            None => self.write(Some(pool), Word::Opened { until: None, cause: Some(Arc::clone(cause)) }),
+            None => self.write(To::One(pool), Word::Opened { until: None, cause: Some(Arc::clone(cause)) }),
         }
     }
 
     /// Closes all credential circuits. Refusals of dials under way will not count: they may be of before.
     pub(crate) fn let_all_in(&mut self) {
         self.resets += 1;
+        // First, while they are shut out: what has become of the circuit is not what becomes of them.
+        self.write_down_moves();
         for (pool, cause) in std::mem::take(&mut self.credentials) {
             self.discarded.push(cause);
-            self.write(Some(pool), Word::Closed);
+            self.write(To::One(pool), Word::Closed);
         }
     }
 
-    pub(crate) fn snapshot(&self, circuit: &Circuit) -> Snapshot {
+    pub(crate) fn snapshot(&self, circuit: &Circuit, now: Duration) -> Snapshot {
         let mut credentials: Vec<_> = self.credentials.keys().copied().collect();
         credentials.sort_unstable();
         Snapshot {
             state: circuit.state(),
             retry_after: circuit.retry_after(),
             cause: self.cause.clone(),
-            failures: circuit.failures(),
+            failures: circuit.failures(now),
             probes: circuit.probes_out(),
             openings: circuit.openings(),
             opened: self.opened,
@@ -196,25 +198,28 @@ impl State {
 
     fn write_down_moves(&mut self) {
         for step in self.circuit.take_moves() {
-            let cause = self.cause.clone();
-            let word = match step {
-                Move::Opened { until } => {
-                    self.opened += 1;
-                    Word::Opened { until, cause }
-                }
-                Move::Held => Word::Held { cause },
-                Move::HalfOpened => Word::HalfOpened,
-                Move::Freed => Word::Freed,
-                Move::Closed => {
-                    self.discarded.extend(self.cause.take());
-                    Word::Closed
-                }
-            };
-            self.write(None, word);
+            self.opened += u64::from(matches!(step, Move::Opened { .. }));
+            let word = self.word(step);
+            if step == Move::Closed {
+                self.discarded.extend(self.cause.take());
+            }
+            let shut_out = self.credentials.keys().copied().collect();
+            self.write(To::AllBut(shut_out), word);
         }
     }
 
-    fn write(&mut self, to: Option<PoolId>, word: Word) {
+    fn word(&self, step: Move) -> Word {
+        let cause = self.cause.clone();
+        match step {
+            Move::Opened { until } => Word::Opened { until, cause },
+            Move::Held => Word::Held { cause },
+            Move::HalfOpened => Word::HalfOpened,
+            Move::Freed => Word::Freed,
+            Move::Closed => Word::Closed,
+        }
+    }
+
+    fn write(&mut self, to: To, word: Word) {
         if let Some(Letter {
             word: Word::Opened { cause: Some(cause), .. } | Word::Held { cause: Some(cause) }, ..
         }) = self.news.write(Letter { to, word })
@@ -223,8 +228,19 @@ impl State {
         }
     }
 
+    /// A pool that comes late is told what those before it were told last.
+    pub(crate) fn welcome(&mut self, pool: GateLink) {
+        self.forget_gone();
+        let id = pool.pool();
+        self.pools.push(pool);
+        if let Some(step) = self.circuit.standing() {
+            let word = self.word(step);
+            self.write(To::One(id), word);
+        }
+    }
+
     /// Pools that are gone are told nothing, and remembered for nothing.
-    pub(crate) fn forget_gone(&mut self) {
+    fn forget_gone(&mut self) {
         self.pools.retain(|pool| !pool.is_gone());
         let pools = &self.pools;
         let gone = self.credentials.extract_if(|id, _| pools.iter().all(|pool| pool.pool() != *id));

@@ -52,9 +52,25 @@ impl Word {
 /// News, and whom it is for.
 #[derive(Debug)]
 pub(crate) struct Letter {
-    /// `None`: every pool.
-    pub(crate) to: Option<PoolId>,
+    pub(crate) to: To,
     pub(crate) word: Word,
+}
+
+/// Whom news is for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum To {
+    One(PoolId),
+    /// What happens to the circuit is nothing to those who were shut out for themselves when it happened.
+    AllBut(Vec<PoolId>),
+}
+
+impl To {
+    pub(crate) fn includes(&self, pool: PoolId) -> bool {
+        match self {
+            Self::One(one) => *one == pool,
+            Self::AllBut(others) => !others.contains(&pool),
+        }
+    }
 }
 
 /// Letters on their way. One thread at a time carries them, so none overtakes another.
@@ -85,7 +101,7 @@ impl News {
 
     /// The next letter for whoever carries; with the last one the turn is over.
     pub(crate) fn next(&mut self) -> Option<Letter> {
-        let ask_again = || Letter { to: None, word: Word::Freed };
+        let ask_again = || Letter { to: To::AllBut(Vec::new()), word: Word::Freed };
         let letter = std::mem::take(&mut self.missed).then(ask_again).or_else(|| self.waiting.pop_front());
         self.carried = letter.is_some();
         letter
@@ -102,7 +118,7 @@ mod tests {
     use super::*;
 
     fn opened(pool: u64) -> Letter {
-        Letter { to: Some(PoolId::new(pool)), word: Word::Opened { until: None, cause: None } }
+        Letter { to: To::One(PoolId::new(pool)), word: Word::Opened { until: None, cause: None } }
     }
 
     #[test]
@@ -111,11 +127,11 @@ mod tests {
         for pool in 0..1_024 {
             assert!(news.write(opened(pool)).is_none());
         }
-        assert_eq!(news.write(opened(1_024)).and_then(|oldest| oldest.to), Some(PoolId::new(0)));
+        assert_eq!(news.write(opened(1_024)).map(|oldest| oldest.to), Some(To::One(PoolId::new(0))));
         let first = news.next().expect("there is some");
-        assert!(matches!(first, Letter { to: None, word: Word::Freed }), "{first:?}");
+        assert!(first.to == To::AllBut(Vec::new()) && matches!(first.word, Word::Freed), "{first:?}");
         for pool in 1..1_025 {
-            assert_eq!(news.next().and_then(|letter| letter.to), Some(PoolId::new(pool)));
+            assert_eq!(news.next().map(|letter| letter.to), Some(To::One(PoolId::new(pool))));
         }
         assert!(news.next().is_none());
     }

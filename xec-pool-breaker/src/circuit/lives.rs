@@ -77,7 +77,7 @@ struct World {
     by_the_log: Vec<Move>,
     /// Dials under way, the newest last, by their generations.
     dials: Vec<u64>,
-    /// When the first probe of the present half-open generation went.
+    /// When the first probe of the present half-open generation went, since a success that left none out.
     probing_since: Option<(u64, Duration)>,
 }
 
@@ -89,7 +89,7 @@ impl World {
     }
 
     fn live(&mut self, step: &Step) {
-        let before = self.circuit.seen_at(self.now);
+        let before = self.circuit.seen_at(self.now).into_owned();
         match *step {
             Step::Ask => self.ask(),
             Step::End(n, verdict) if !self.dials.is_empty() => {
@@ -127,6 +127,9 @@ impl World {
     fn end(&mut self, generation: u64, verdict: Verdict, before: &Circuit) {
         let settled = self.circuit.settle(generation, verdict, self.now);
         let (then, now) = (before.state(), self.circuit.state());
+        if settled == Settled::Counted && verdict == Verdict::Success && self.circuit.probes_out() == 0 {
+            self.probing_since = None;
+        }
         if generation != before.generation {
             assert_eq!((settled, now, self.circuit.generation), (Settled::Stale, then, before.generation), "I3");
         }
@@ -148,8 +151,13 @@ impl World {
         let circuit = self.circuit.seen_at(self.now);
         let moves: Vec<Move> = self.moves.iter().chain(&circuit.moves).copied().collect();
         assert_eq!(moves, self.by_the_log, "I9: a move for each change, in order");
-        let seen =
-            (circuit.state(), circuit.retry_after(), circuit.probes_out(), circuit.openings(), circuit.failures());
+        let seen = (
+            circuit.state(),
+            circuit.retry_after(),
+            circuit.probes_out(),
+            circuit.openings(),
+            circuit.failures(self.now),
+        );
         assert_eq!(seen, self.oracle.seen(self.now), "I7: at {:?}, by the whole log: {:#?}", self.now, self.oracle);
         assert!(circuit.probes_out() <= circuit.rules.half_open_probes, "I2");
         if let Some((_, since)) = self.probing_since.filter(|(generation, _)| *generation == circuit.generation) {

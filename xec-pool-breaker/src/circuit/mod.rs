@@ -11,10 +11,10 @@
 //! | closed | failure | the window says so | open, for `open_for` |
 //! | open | a dial is asked for | before `until` | shut |
 //! | open | time | `until` | half-open |
-//! | half-open | a dial is asked for | a probe is free | it passes; the first one sets the deadline |
+//! | half-open | a dial is asked for | a probe is free | it passes, and sets the deadline if there is none |
 //! | half-open | a dial is asked for | else | busy |
 //! | half-open | success | `close_after` of them | closed, nothing counted |
-//! | half-open | success, neutral | else | the probe is free again |
+//! | half-open | success, neutral | else | the probe is free again; a success that leaves none out lifts the deadline |
 //! | half-open | failure | | open, longer |
 //! | half-open | time | the deadline | open since then, longer |
 //! | any | a result | of an earlier generation | nothing |
@@ -23,6 +23,9 @@
 // How results are counted while it is closed.
 mod window;
 
+// What others see of it.
+mod sight;
+
 #[cfg(test)]
 mod lives;
 
@@ -30,7 +33,7 @@ use std::time::Duration;
 
 pub(crate) use self::window::MOST_RESULTS;
 use self::window::Window;
-use crate::{BreakerState, config::BreakerConfig};
+use crate::config::BreakerConfig;
 
 /// The machine.
 #[derive(Clone, Debug)]
@@ -129,7 +132,8 @@ impl Circuit {
             }
             Phase::HalfOpen { out, deadline, .. } => {
                 *out += 1;
-                // Set once: if each probe renewed it, probes that never end would keep it half-open for ever.
+                // If each probe renewed it, probes that never end would keep it half-open for ever. A success may, for
+                // there are no more of those than `close_after`.
                 deadline.get_or_insert(now + self.rules.half_open_deadline);
             }
         }
@@ -154,9 +158,13 @@ impl Circuit {
                 self.reopen(now);
                 return Settled::Opened;
             }
-            (Phase::HalfOpen { out, passed, .. }, Verdict::Success | Verdict::Neutral) => {
+            (Phase::HalfOpen { out, passed, deadline }, Verdict::Success | Verdict::Neutral) => {
                 *out -= 1;
                 *passed += u32::from(verdict == Verdict::Success);
+                if verdict == Verdict::Success && *out == 0 {
+                    // A host that answers is not asked again before somebody wants a connection: that may be long.
+                    *deadline = None;
+                }
                 if *passed >= self.rules.close_after {
                     self.close(Phase::Closed);
                 } else {
@@ -194,61 +202,6 @@ impl Circuit {
     /// What has to be told, in order.
     pub(crate) fn take_moves(&mut self) -> Vec<Move> {
         std::mem::take(&mut self.moves)
-    }
-
-    /// As it will be at that time if nothing else happens. Nothing has happened by asking.
-    pub(crate) fn seen_at(&self, now: Duration) -> Self {
-        let mut later = self.clone();
-        later.pass_time(now);
-        later
-    }
-
-    pub(crate) fn state(&self) -> BreakerState {
-        match self.phase {
-            Phase::Closed => BreakerState::Closed,
-            Phase::Open { .. } => BreakerState::Open,
-            Phase::HalfOpen { .. } => BreakerState::HalfOpen,
-            Phase::ForcedOpen => BreakerState::ForcedOpen,
-            Phase::ForcedClosed => BreakerState::ForcedClosed,
-        }
-    }
-
-    /// How long it stays open.
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        match self.phase {
-            Phase::Open { until } => Some(until - self.now),
-            Phase::Closed | Phase::HalfOpen { .. } | Phase::ForcedOpen | Phase::ForcedClosed => None,
-        }
-    }
-
-    /// Probes that have not ended.
-    pub(crate) fn probes_out(&self) -> u32 {
-        match self.phase {
-            Phase::HalfOpen { out, .. } => out,
-            Phase::Closed | Phase::Open { .. } | Phase::ForcedOpen | Phase::ForcedClosed => 0,
-        }
-    }
-
-    /// How often it opened by itself since it was last closed.
-    pub(crate) fn openings(&self) -> u32 {
-        match self.phase {
-            Phase::Open { .. } | Phase::HalfOpen { .. } => self.streak.saturating_add(1),
-            Phase::Closed | Phase::ForcedOpen | Phase::ForcedClosed => 0,
-        }
-    }
-
-    /// Failures that count towards the next opening.
-    pub(crate) fn failures(&self) -> u32 {
-        self.window.failures(self.now)
-    }
-
-    /// Nothing is counted, nothing is out, nothing is held: a new one would be the same, or kinder.
-    pub(crate) fn is_at_rest(&self) -> bool {
-        match self.phase {
-            Phase::Closed => self.failures() == 0,
-            Phase::HalfOpen { out, .. } => out == 0,
-            Phase::Open { .. } | Phase::ForcedOpen | Phase::ForcedClosed => false,
-        }
     }
 
     /// Time never goes backwards here, whatever order threads come in; and what is due, happens.

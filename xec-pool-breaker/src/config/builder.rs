@@ -57,8 +57,10 @@ fields! {
     half_open_probes: u32;
     /// How many of them must succeed to close it. One that fails opens it again.
     close_after: u32;
-    /// How long after the first probe the circuit may stay half-open: without a verdict by then it opens again. No
-    /// less than the `connect_timeout` of the pools, or probes that take as long come too late.
+    /// How long after the first probe the circuit may stay half-open: without a verdict by then it opens again. Where
+    /// `close_after` asks for more, a success that leaves no probe out ends that time, and the next probe begins it
+    /// anew: a host that answers may wait for the next dial as long as it takes. No less than the `connect_timeout` of
+    /// the pools, or probes that take as long come too late.
     half_open_deadline: Duration;
 }
 

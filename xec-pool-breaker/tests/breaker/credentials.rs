@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use xec_pool_breaker::{Breaker, BreakerState};
-use xec_pool_core::{AcquireError, DialError, FailureKind, Gate, Pass, Settlement};
+use xec_pool_core::{AcquireError, Cause, DialError, FailureKind, Gate, Pass, Settlement};
 use xec_pool_testkit::mock::{Hook, Step};
 
 use super::{MS, SECOND, breaker, exact, hasty, heard, pool, request};
@@ -78,6 +78,34 @@ async fn a_host_that_comes_back_is_no_reason_to_try_a_wrong_password_again() {
     breaker.force_close();
     alice.acquire().await.expect_err("shut out, though the circuit is held closed");
     assert_eq!(alices.calls(Hook::Connect), 1);
+}
+
+/// Alice's password is wrong; then the host is down for Bob, who shares her breaker.
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_the_host_is_no_news_to_a_pool_that_is_shut_out() {
+    let breaker = breaker(exact().failure_threshold(1));
+    let (alice, alices) = pool(hasty(), breaker.clone());
+    let (bob, bobs) = pool(hasty(), breaker.clone());
+    let (mut heard_by_alice, mut heard_by_bob) = (alice.subscribe(), bob.subscribe());
+    alices.always(Hook::Connect, Step::fail(FailureKind::Credentials));
+    let error = alice.acquire().await.expect_err("a wrong password");
+    let AcquireError::Connect { cause: hers, .. } = error else { panic!("{error}") };
+    assert_eq!(heard(&mut heard_by_alice), ["circuit:open"]);
+
+    bobs.script(Hook::Connect, [Step::fail(FailureKind::Unreachable)]);
+    bob.acquire().await.expect_err("the host is down");
+    let error = alice.acquire().await.expect_err("shut out");
+    let AcquireError::CircuitOpen { retry_after: None, cause: Some(cause), .. } = error else { panic!("{error}") };
+    assert!(Arc::ptr_eq(&cause, &(hers as Cause)), "not Bob's: {cause}");
+
+    tokio::time::sleep(30 * SECOND).await; // sleep is the subject: until half-open
+    drop(bob.acquire().await.expect("the host is back"));
+    breaker.force_open();
+    assert_eq!(heard(&mut heard_by_alice), Vec::<String>::new(), "all the same to her");
+    breaker.reset();
+    assert_eq!(heard(&mut heard_by_alice), ["circuit:close"], "once");
+    let told = ["circuit:open (30s)", "circuit:half-open", "circuit:close", "circuit:open", "circuit:close"];
+    assert_eq!(heard(&mut heard_by_bob), told);
 }
 
 #[test]

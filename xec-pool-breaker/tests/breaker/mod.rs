@@ -59,15 +59,13 @@ fn pool(config: PoolConfigBuilder, gate: impl Gate) -> (Pool<MockTransport>, Moc
 
 /// The circuit's events that came meanwhile, in the seed's words.
 fn heard(events: &mut Events) -> Vec<String> {
-    let mut heard = Vec::new();
-    while let Some(event) = events.try_next() {
-        match (event.seed_name(), &event) {
-            (Some(name), PoolEvent::CircuitOpened { retry_after: Some(after), .. }) => {
-                heard.push(format!("{name} ({after:?})"));
-            }
-            (Some(name), _) if name.starts_with("circuit:") => heard.push(name.to_owned()),
-            _ => {}
-        }
+    std::iter::from_fn(|| events.try_next()).filter_map(|event| in_the_seed_s_words(&event)).collect()
+}
+
+/// `None`: it is not about the circuit.
+fn in_the_seed_s_words(event: &PoolEvent) -> Option<String> {
+    match (event.seed_name()?, event) {
+        (name, PoolEvent::CircuitOpened { retry_after: Some(after), .. }) => Some(format!("{name} ({after:?})")),
+        (name, _) => name.starts_with("circuit:").then(|| name.to_owned()),
     }
-    heard
 }

@@ -1,10 +1,15 @@
 //! One breaker for several pools, and one for each endpoint.
 
-use xec_pool_breaker::{Breaker, BreakerConfig, BreakerState, Breakers};
-use xec_pool_core::{AcquireError, Endpoint, FailureKind, Pool};
-use xec_pool_testkit::mock::{Hook, MockTransport, Step};
+use std::sync::Arc;
 
-use super::{MS, SECOND, breaker, exact, hasty, heard, pool};
+use xec_pool_breaker::{Breaker, BreakerConfig, BreakerState, Breakers};
+use xec_pool_core::{AcquireError, Endpoint, FailureKind, Gate, Pool, PoolEvent, Settlement};
+use xec_pool_testkit::{
+    Recorder,
+    mock::{Hook, MockTransport, Step},
+};
+
+use super::{MS, SECOND, breaker, exact, hasty, heard, in_the_seed_s_words, pool, request};
 
 #[tokio::test(start_paused = true)]
 async fn one_pool_s_failures_shut_them_all_out_and_one_probe_is_sent_for_all() {
@@ -76,7 +81,7 @@ async fn when_a_probe_fails_those_who_waited_for_it_elsewhere_are_told_at_once()
 async fn what_a_watcher_does_to_the_breaker_comes_after_what_it_heard() {
     struct Meddler(Breaker);
     impl xec_pool_core::Observer for Meddler {
-        fn on_event(&self, event: &xec_pool_core::PoolEvent) {
+        fn on_event(&self, event: &PoolEvent) {
             if event.seed_name() == Some("circuit:open") {
                 self.0.reset();
             }
@@ -92,6 +97,70 @@ async fn what_a_watcher_does_to_the_breaker_comes_after_what_it_heard() {
     pool.acquire().await.expect_err("down");
     assert_eq!(heard(&mut events), ["circuit:open (30s)", "circuit:close"]);
     drop(pool.acquire().await.expect("closed, and the pool knows"));
+}
+
+/// What the watcher of a pool heard that came while the breaker was as it is.
+fn newcomer(breaker: &Breaker) -> (Pool<MockTransport>, Recorder) {
+    let recorder = Recorder::new();
+    let builder = Pool::builder(MockTransport::new().0).config(hasty().build().unwrap());
+    (builder.gate(breaker.clone()).observer(recorder.clone()).build().unwrap(), recorder)
+}
+
+fn told(recorder: &Recorder) -> Vec<String> {
+    recorder.events().iter().filter_map(in_the_seed_s_words).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_comes_late_is_told_how_things_are() {
+    let breaker = breaker(exact().failure_threshold(1));
+    let (_pool, at_first) = newcomer(&breaker);
+    assert_eq!(told(&at_first), Vec::<String>::new(), "nothing, while it is closed");
+
+    let fails = breaker.admit(&request(1)).expect("closed");
+    fails.settle(Settlement::Failure(FailureKind::Unreachable, Arc::new(std::io::Error::other("nobody is there"))));
+    tokio::time::advance(10 * SECOND).await;
+    let (late, while_open) = newcomer(&breaker);
+    assert_eq!(told(&while_open), ["circuit:open (20s)"]);
+    let event = while_open.events().pop().expect("the one");
+    let PoolEvent::CircuitOpened { cause: Some(cause), .. } = event else { panic!("{event:?}") };
+    assert_eq!(cause.to_string(), "nobody is there");
+    late.acquire().await.expect_err("it is refused, as the others are");
+
+    tokio::time::advance(20 * SECOND).await;
+    let _probe = breaker.admit(&request(1)).expect("half-open");
+    let (_pool, while_half_open) = newcomer(&breaker);
+    assert_eq!(told(&while_half_open), ["circuit:half-open"]);
+
+    breaker.force_open();
+    let (_pool, while_held) = newcomer(&breaker);
+    breaker.reset();
+    assert_eq!(told(&while_held), ["circuit:open", "circuit:close"]);
+    assert_eq!(told(&while_half_open), ["circuit:half-open", "circuit:open", "circuit:close"], "nothing twice");
+}
+
+/// A user's value that does not go quietly.
+#[derive(Debug, thiserror::Error)]
+#[error("as planned")]
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "as planned");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cause_that_panics_when_it_is_dropped_keeps_no_news_from_anybody() {
+    let breaker = breaker(exact());
+    let (watched, _host) = pool(hasty(), breaker.clone());
+    let mut events = watched.subscribe();
+    let refused = breaker.admit(&request(1)).expect("closed");
+    refused.settle(Settlement::Failure(FailureKind::Credentials, Arc::new(Bomb)));
+    breaker.force_open();
+    std::panic::catch_unwind(|| breaker.reset()).expect_err("the cause goes off");
+    assert_eq!(heard(&mut events), ["circuit:open", "circuit:close"]);
+    breaker.force_open();
+    assert_eq!(heard(&mut events), ["circuit:open"]);
 }
 
 fn breakers() -> Breakers {

@@ -7,6 +7,9 @@ mod by_hand;
 // The second policy.
 mod rates;
 
+// One success is not enough.
+mod successes;
+
 use std::fmt::Write as _;
 
 use expect_test::{Expect, expect};

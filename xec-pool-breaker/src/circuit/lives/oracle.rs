@@ -32,10 +32,6 @@ enum Entry {
 }
 
 impl Chapter {
-    fn count(&self, entry: Entry) -> u32 {
-        self.log.iter().filter(|(_, other)| *other == entry).count() as u32
-    }
-
     /// Successes and failures, in order: when, and whether it failed.
     fn results(&self) -> Vec<(Duration, bool)> {
         let result = |(at, entry): &(Duration, Entry)| match entry {
@@ -47,14 +43,22 @@ impl Chapter {
     }
 
     fn out(&self) -> u32 {
-        let ended =
-            [Verdict::Success, Verdict::Failure, Verdict::Neutral].map(|verdict| self.count(Entry::Ended(verdict)));
-        self.count(Entry::Passed) - ended.iter().sum::<u32>()
+        out(&self.log)
     }
 
     fn passed(&self) -> u32 {
-        self.count(Entry::Ended(Verdict::Success))
+        count(&self.log, Entry::Ended(Verdict::Success))
     }
+}
+
+fn count(log: &[(Duration, Entry)], entry: Entry) -> u32 {
+    log.iter().filter(|(_, other)| *other == entry).count() as u32
+}
+
+/// Probes that have passed and not ended by then.
+fn out(log: &[(Duration, Entry)]) -> u32 {
+    let verdicts = [Verdict::Success, Verdict::Failure, Verdict::Neutral];
+    count(log, Entry::Passed) - verdicts.iter().map(|verdict| count(log, Entry::Ended(*verdict))).sum::<u32>()
 }
 
 impl Oracle {
@@ -98,9 +102,13 @@ impl Oracle {
         (open.state == BreakerState::Open).then_some(open.since + grown)
     }
 
+    /// Of the first probe since a success, if any, that left none out.
     fn deadline(&self) -> Option<Duration> {
         let chapter = self.last();
-        let first = chapter.log.iter().find(|(_, entry)| *entry == Entry::Passed)?;
+        let log = &chapter.log;
+        let left_none = |end: &usize| log[end - 1].1 == Entry::Ended(Verdict::Success) && out(&log[..*end]) == 0;
+        let start = (1..=log.len()).rev().find(left_none).unwrap_or(0);
+        let first = log[start..].iter().find(|(_, entry)| *entry == Entry::Passed)?;
         (chapter.state == BreakerState::HalfOpen).then_some(first.0 + self.rules.half_open_deadline)
     }
 
