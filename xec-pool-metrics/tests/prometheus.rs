@@ -104,12 +104,24 @@ impl Drop for Prometheus {
     }
 }
 
+/// What promtool says, with which it must be content.
+fn promtool(args: [&str; 2], file: &Path) -> String {
+    let checked: Output = started("promtool", Command::new("promtool").args(args).arg(file).output());
+    let said = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
+    assert!(checked.status.success(), "{said}");
+    said
+}
+
 #[test]
 fn promtool_finds_no_fault_with_the_alerts() {
-    let checked: Output =
-        started("promtool", Command::new("promtool").args(["check", "rules"]).arg(alerts_file()).output());
-    let said = String::from_utf8_lossy(&checked.stdout).into_owned() + &String::from_utf8_lossy(&checked.stderr);
-    assert!(checked.status.success() && said.contains("5 rules found"), "{said}");
+    let said = promtool(["check", "rules"], &alerts_file());
+    assert!(said.contains("5 rules found"), "{said}");
+}
+
+#[test]
+fn the_alerts_speak_when_they_should_and_only_then() {
+    let said = promtool(["test", "rules"], &Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/alerts.test.yml"));
+    assert!(said.contains("SUCCESS"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

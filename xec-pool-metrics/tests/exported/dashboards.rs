@@ -4,10 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use prometheus::{Registry, TextEncoder};
+use xec_pool_core::{Endpoint, Pool};
 use xec_pool_metrics::{
     Telemetry,
     names::{self, InstrumentKind},
 };
+use xec_pool_testkit::MockTransport;
 
 use super::scenes;
 use crate::expressions::{self, Query};
@@ -22,6 +24,8 @@ async fn told() -> Told {
     let meters = SdkMeterProvider::builder().with_reader(exporter).build();
     let telemetry = Telemetry::builder().meter_provider(&meters).endpoint_on_levels().build();
     let _pools = (scenes::everything(&telemetry).await, scenes::everything(&telemetry.group("fleet")).await);
+    let somewhere = MockTransport::new().0.at(Endpoint::new("web1", 22));
+    let _pool = Pool::builder(somewhere).observer(telemetry).build().unwrap();
     let mut told = Told::new();
     for line in TextEncoder::new().encode_to_string(&registry.gather()).unwrap().lines() {
         if line.starts_with('#') {
