@@ -184,6 +184,18 @@ mod tests {
     use crate::Telemetry;
 
     #[test]
+    fn pools_that_come_and_go_leave_nothing_behind() {
+        let telemetry = Telemetry::builder().build();
+        let build = || Pool::builder(MockTransport::new().0).observer(telemetry.clone()).build();
+        let _kept = [(); 3].map(|()| build().expect("the defaults are valid"));
+        for _ in 0..1_000 {
+            drop(build());
+            let kept = lock(&telemetry.levels().pools).len();
+            assert!(kept <= 8, "{kept} for 4 that were there at once");
+        }
+    }
+
+    #[test]
     fn a_callback_that_panics_ends_nothing() {
         let exporter = InMemoryMetricExporter::default();
         let reader = PeriodicReader::builder(exporter.clone()).build();

@@ -216,20 +216,6 @@ async fn callbacks_are_registered_once_however_many_pools_there_are() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn pools_that_come_and_go_leave_nothing_behind() {
-    let lab = Lab::new();
-    for _ in 0..200 {
-        drop(pool(&lab.telemetry, PoolConfig::builder()));
-    }
-    let (_pool, _handle) = pool(&lab.telemetry, PoolConfig::builder());
-    let states = lab.collect(|all| {
-        let counts = all.iter().find(|metric| metric.name() == names::CONNECTION_COUNT.name).unwrap();
-        point_count(counts)
-    });
-    assert_eq!(states, 5, "one pool, five states");
-}
-
-#[tokio::test(start_paused = true)]
 async fn whoever_collects_may_be_asked_for_instruments_meanwhile() {
     // A callback that created an instrument, or waited for whoever does, would never come back.
     let lab = Lab::new();
