@@ -1,14 +1,18 @@
 //! sshd in containers, seen by OpenSSH's own client and by a bare socket.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    process::{Child, Command, Stdio},
+    process::Child,
     time::{Duration, Instant},
 };
 
 use testcontainers::core::client::docker_client_instance;
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 use xec_pool_testkit::SshdContainer;
+
+// OpenSSH's client, and the victim of some tests.
+mod client;
+
+use self::client::{Login, echoes};
 
 /// Reaching it fails the test.
 const LONG: Duration = Duration::from_secs(60);
@@ -20,40 +24,23 @@ async fn start() -> SshdContainer {
     SshdContainer::start().await.unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn ssh(sshd: &SshdContainer) -> Command {
-    let mut ssh = Command::new("ssh");
-    ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=5"])
-        .args(["-o", "GlobalKnownHostsFile=none", "-o"])
-        .arg(format!("UserKnownHostsFile={}", sshd.known_hosts_path().display()))
-        .arg("-i")
-        .arg(sshd.key_path())
-        .args(["-p", &sshd.addr().port().to_string(), &format!("{}@{}", sshd.user(), sshd.addr().ip())])
-        .stdin(Stdio::null())
-        .env_remove("SSH_AUTH_SOCK");
-    ssh
+fn login(sshd: &SshdContainer) -> Login {
+    Login {
+        user: sshd.user().to_owned(),
+        host: sshd.addr().ip().to_string(),
+        port: sshd.addr().port(),
+        key: sshd.key_path(),
+        known_hosts: sshd.known_hosts_path(),
+    }
 }
 
 fn run(sshd: &SshdContainer, command: &str) -> (Option<i32>, String) {
-    let output = ssh(sshd).arg(command).output().expect("ssh is there where sshd is");
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    login(sshd).run(command)
 }
 
 /// A connection that runs `cat`, known to be up.
 fn cat(sshd: &SshdContainer) -> Child {
-    let mut child =
-        ssh(sshd).arg("echo up; exec cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("ssh");
-    let mut line = String::new();
-    let stdout = child.stdout.as_mut().expect("it is piped");
-    BufReader::with_capacity(1, stdout).read_line(&mut line).expect("it says up");
-    assert_eq!(line, "up\n");
-    child
-}
-
-fn echoes(child: &mut Child) -> bool {
-    child.stdin.as_mut().expect("it is piped").write_all(b"x").expect("ssh reads");
-    let mut byte = [0];
-    child.stdout.as_mut().expect("it is piped").read_exact(&mut byte).is_ok()
+    login(sshd).cat().0
 }
 
 /// What a new connection comes to.
@@ -249,38 +236,24 @@ async fn one_whose_time_is_over_ends_by_itself() {
     assert!(began.elapsed() > Duration::from_millis(300), "and not before");
 }
 
-/// Set in the process that [`an_interrupted_process_leaves_nothing_behind`] starts and ends.
-const VICTIM: &str = "XEC_POOL_TEST_VICTIM";
-
-/// This same test in another process, where it is the victim: three containers, in three states.
+/// Three containers, in three states.
 async fn be_the_victim() {
     let all = SshdContainer::builder().start_many(3).await.expect("they start");
     all[0].pause().await.expect("paused");
     all[1].kill().await.expect("killed");
-    writeln!(std::io::stdout(), "{VICTIM} {} {} {}", all[0].id(), all[1].id(), all[2].id()).expect("somebody reads it");
+    client::say(&[all[0].id(), all[1].id(), all[2].id()].join(" "));
     std::future::pending::<()>().await;
 }
 
 #[tokio::test]
 async fn an_interrupted_process_leaves_nothing_behind() {
-    if std::env::var_os(VICTIM).is_some() {
+    if client::is_victim() {
         return be_the_victim().await;
     }
-    let mut victim = Command::new(std::env::current_exe().expect("we are a program"))
-        .args(["--exact", "an_interrupted_process_leaves_nothing_behind", "--nocapture"])
-        .env(VICTIM, "yes")
-        .stdout(Stdio::piped())
-        .spawn()
-        .expect("it runs again");
-    let said = BufReader::new(victim.stdout.take().expect("it is piped"));
-    let ids: Vec<String> = said
-        .lines()
-        .map_while(Result::ok)
-        .find_map(|line| Some(line.split_once(VICTIM)?.1.split_whitespace().map(str::to_owned).collect()))
-        .expect("it says which");
-    let interrupted = Command::new("kill").args(["-INT", &victim.id().to_string()]).status();
-    assert!(interrupted.expect("kill is everywhere").success());
+    let (mut victim, ids) = client::victim("an_interrupted_process_leaves_nothing_behind", &[]);
+    client::kill("-INT", victim.id());
     assert!(!victim.wait().expect("it ends").success());
+    assert_eq!(ids.len(), 3);
     for id in ids {
         assert!(!exists(&id).await);
     }

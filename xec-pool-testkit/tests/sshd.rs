@@ -1,54 +1,44 @@
 //! OpenSSH's own sshd as the testkit runs it, seen by OpenSSH's own client and by a bare socket.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{BufRead as _, BufReader},
     net::TcpStream,
     path::Path,
-    process::{Child, Command, Stdio},
+    process::Child,
     time::{Duration, Instant},
 };
 
 use xec_pool_testkit::{LocalSshd, keys};
 
+// OpenSSH's client, and the victim of some tests.
+mod client;
+
+use self::client::{Login, echoes};
+
+/// Reaching it fails the test.
+const LONG: Duration = Duration::from_secs(20);
+
 fn start() -> LocalSshd {
     LocalSshd::start().unwrap_or_else(|error| panic!("{error}"))
 }
 
-fn ssh(sshd: &LocalSshd) -> Command {
-    let mut ssh = Command::new("ssh");
-    ssh.args(["-F", "none", "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-o", "ConnectTimeout=5"])
-        .args(["-o", "GlobalKnownHostsFile=none"])
-        .arg("-o")
-        .arg(format!("UserKnownHostsFile={}", sshd.known_hosts_path().display()))
-        .arg("-i")
-        .arg(sshd.key_path())
-        .args(["-p", &sshd.port().to_string(), &format!("{}@{}", sshd.user(), sshd.host())])
-        .stdin(Stdio::null())
-        .env_remove("SSH_AUTH_SOCK");
-    ssh
+fn login(sshd: &LocalSshd) -> Login {
+    Login {
+        user: sshd.user().to_owned(),
+        host: sshd.host(),
+        port: sshd.port(),
+        key: sshd.key_path(),
+        known_hosts: sshd.known_hosts_path(),
+    }
 }
 
 fn run(sshd: &LocalSshd, command: &str) -> (Option<i32>, String) {
-    let output = ssh(sshd).arg(command).output().expect("ssh is there where sshd is");
-    let text = [output.stdout, output.stderr].concat();
-    (output.status.code(), String::from_utf8_lossy(&text).into_owned())
+    login(sshd).run(command)
 }
 
 /// A connection that runs `cat`, known to be up.
 fn cat(sshd: &LocalSshd) -> Child {
-    let mut child =
-        ssh(sshd).arg("echo up; exec cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("ssh");
-    let mut line = String::new();
-    let stdout = child.stdout.as_mut().expect("it is piped");
-    BufReader::with_capacity(1, stdout).read_line(&mut line).expect("it says up");
-    assert_eq!(line, "up\n");
-    child
-}
-
-fn echoes(child: &mut Child) -> bool {
-    child.stdin.as_mut().expect("it is piped").write_all(b"x").expect("ssh reads");
-    let mut byte = [0];
-    child.stdout.as_mut().expect("it is piped").read_exact(&mut byte).is_ok()
+    login(sshd).cat().0
 }
 
 fn banner(sshd: &LocalSshd, patience: Duration) -> std::io::Result<String> {
@@ -142,13 +132,8 @@ fn a_frozen_one_is_silent_and_thaws() {
 #[test]
 fn a_command_that_was_hit_on_its_way_from_sshd_thaws_as_well() {
     let sshd = start();
-    let mut child =
-        ssh(&sshd).arg("echo $$; exec cat").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("ssh");
-    let mut pid = String::new();
-    let stdout = child.stdout.as_mut().expect("it is piped");
-    BufReader::with_capacity(1, stdout).read_line(&mut pid).expect("it says its number");
-    let hit = Command::new("kill").args(["-STOP", pid.trim()]).status();
-    assert!(hit.expect("kill is everywhere").success());
+    let (mut child, pid) = login(&sshd).cat();
+    client::kill("-STOP", pid);
     sshd.stop();
     sshd.cont();
     assert!(echoes(&mut child));
@@ -168,11 +153,38 @@ fn dropped_it_leaves_nothing_behind() {
         drop(sshd);
         assert!(!child.wait().expect("it ends").success());
         assert!(!home.exists());
-        for pid in pids {
-            while is_running(pid) {
-                std::thread::yield_now();
-            }
+        pids.into_iter().for_each(until_ended);
+    }
+}
+
+#[test]
+fn one_whose_process_is_killed_ends_too_frozen_or_not() {
+    if client::is_victim() {
+        let (mut restarted, frozen) = (start(), start());
+        restarted.restart().expect("the port is still free");
+        frozen.stop();
+        let pids = [&restarted, &frozen].map(|sshd| sshd.pid().expect("it runs").to_string());
+        client::say(&pids.join(" "));
+        loop {
+            std::thread::park();
         }
+    }
+    let folder = tempfile::tempdir().expect("there is room");
+    let place = folder.path().to_str().expect("plain letters");
+    let (mut victim, pids) = client::victim("one_whose_process_is_killed_ends_too_frozen_or_not", &[("TMPDIR", place)]);
+    assert_eq!(pids.len(), 2);
+    let pids: Vec<u32> = pids.iter().map(|pid| pid.parse().expect("a number")).collect();
+    assert!(pids.iter().all(|pid| is_running(*pid)));
+    victim.kill().expect("it runs");
+    victim.wait().expect("it ends");
+    pids.into_iter().for_each(until_ended);
+}
+
+fn until_ended(pid: u32) {
+    let began = Instant::now();
+    while is_running(pid) {
+        assert!(began.elapsed() < LONG, "{pid} is still there");
+        std::thread::yield_now();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{self, BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::{Child, ChildStderr, Command, Stdio},
@@ -16,6 +16,15 @@ const TRIES: u32 = 20;
 
 /// How long a port may take to come free after its owner was killed, in steps.
 const PATIENCE: Duration = Duration::from_millis(25);
+
+/// The dead man's handle: `$0 $@` takes the place of the shell, and a helper kills it when the other end of the
+/// shell's input is gone, which is how the death of our process shows, whatever it died of. A line instead of an end
+/// says that we have done it ourselves; the number may be another's by then. The helper must outlive a hang-up, which
+/// sshd takes for «start again», and hold nothing that sshd's end is told by.
+const HANDLE: &str = "\
+exec 3<&0
+(trap '' HUP INT TERM; read -r _ <&3 || kill -9 $$) >/dev/null 2>&1 &
+exec \"$0\" \"$@\" </dev/null 3<&-";
 
 /// What sshd says, shared by one after another on the same port.
 #[derive(Clone, Default)]
@@ -38,6 +47,7 @@ impl Log {
 }
 
 pub(super) struct Daemon {
+    /// Its input is our end of the [`HANDLE`].
     child: Child,
     addr: SocketAddr,
 }
@@ -82,9 +92,10 @@ impl Daemon {
     }
 
     fn start(addr: SocketAddr, program: &Path, config: &Path, log: &Log) -> Result<Self, Refused> {
-        let mut command = Command::new(program);
+        let mut command = Command::new("/bin/sh");
+        command.args(["-c", HANDLE]).arg(program);
         command.args(["-D", "-e", "-f"]).arg(config).args(["-o", &format!("ListenAddress={addr}")]);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         let stderr = child.stderr.take().ok_or_else(|| io::Error::other("a piped stream is there"))?;
         // From here on its drop kills it.
         let daemon = Self { child, addr };
@@ -109,6 +120,8 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         // It may be dead already; then there is only its body to bury.
         let _ = self.child.kill();
+        // Before its number is free for others.
+        let _ = self.child.stdin.take().map(|mut handle| handle.write_all(b"\n"));
         let _ = self.child.wait();
     }
 }

@@ -45,6 +45,10 @@ use crate::keys::{self, TestKey};
 
 /// A running sshd. Dropping it kills it, its connections and the commands that run on them.
 ///
+/// It ends with its process too, whatever that dies of (`SIGKILL`, Ctrl-C, an `exit` past a `static`): a helper beside
+/// it sees to that. Then its folder stays in the temporary directory, and connections end when their clients do, but for
+/// those that were frozen by [`stop`](Self::stop).
+///
 /// A command without a terminal outlives its connection: one whose connection has ended before is nobody's child any
 /// more and stays. Let test commands end at the end of their input (`cat`), not by the clock (`sleep`).
 pub struct LocalSshd {
