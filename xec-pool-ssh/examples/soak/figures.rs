@@ -17,8 +17,8 @@ use crate::{load::Call, place::Place};
 pub(crate) const MARK: &str = "XEC_POOL_SOAK";
 
 pub(crate) const HEAD: &str = "\
-| minute | done | failed | left | connections made | lost | faults | changes | open now | files | tasks | heap | resident | over there |
-|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
+| minute | done | held | failed | left | connections made | lost | faults | changes | open now | files | tasks | heap | resident | over there |
+|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
 /// Violations that are kept; one is enough to fail.
 const ENOUGH: usize = 20;
@@ -26,6 +26,7 @@ const ENOUGH: usize = 20;
 #[derive(Default)]
 pub(crate) struct Figures {
     done: AtomicU64,
+    held: AtomicU64,
     failed: AtomicU64,
     left: AtomicU64,
     faults: AtomicU64,
@@ -44,6 +45,7 @@ impl Figures {
     pub(crate) fn called(&self, call: Call) {
         let counter = match call {
             Call::Done => &self.done,
+            Call::Held => &self.held,
             Call::Failed => &self.failed,
             Call::Left => &self.left,
             Call::Wrong(what) => return self.violated(what),
@@ -76,11 +78,12 @@ impl Figures {
     }
 
     /// A line of the table.
-    pub(crate) fn line(&self, minute: u32, now: &Sample) -> String {
+    pub(crate) fn line(&self, minute: f64, now: &Sample) -> String {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         format!(
-            "| {minute} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} MiB | {} MiB | {} |",
+            "| {minute:.1} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {} | {:.1} MiB | {} MiB | {} |",
             of(&self.done),
+            of(&self.held),
             of(&self.failed),
             of(&self.left),
             of(&self.created) + now.created,

@@ -4,7 +4,7 @@ use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use fastrand::Rng;
 use tokio::time::timeout;
-use xec_pool_core::AcquireError;
+use xec_pool_core::{AcquireError, DialError};
 use xec_pool_ssh::{Command, ExitStatus, SshError, SshPool};
 
 use crate::{
@@ -18,7 +18,10 @@ const STUCK: Duration = Duration::from_secs(60);
 
 /// What became of one call.
 pub(crate) enum Call {
+    /// A command was run.
     Done,
+    /// A connection was held, or looked for, and no command was run.
+    Held,
     Failed,
     /// The caller left.
     Left,
@@ -30,7 +33,10 @@ pub(crate) async fn call(place: Arc<Place>, figures: Arc<Figures>, over: Over, m
     while !over.load(Ordering::Acquire) {
         let pool = place.pool();
         match timeout(STUCK, one(&pool, &mut chance)).await {
-            Ok(call) => figures.called(call),
+            Ok(call) => {
+                place.called(&call);
+                figures.called(call);
+            }
             Err(_) => figures.violated(format!("a caller is stuck: {}", pool.stats())),
         }
         // Callers that fail at once do not spin.
@@ -101,7 +107,8 @@ async fn leave(pool: &SshPool, chance: &mut Rng) -> Call {
     let command = if chance.bool() { shell(pool, "sleep 0.3") } else { shell(pool, "yes") };
     match timeout(Duration::from_millis(chance.u64(..200)), command.output()).await {
         Err(_) => Call::Left,
-        Ok(Ok(_)) => Call::Done,
+        Ok(Ok(output)) if output.status.success() => Call::Done,
+        Ok(Ok(output)) => cut_short(&output.status),
         Ok(Err(error)) => failed(&error),
     }
 }
@@ -122,16 +129,16 @@ async fn hold(pool: &SshPool, chance: &mut Rng) -> Call {
             if chance.u32(..4) == 0 {
                 lease.discard("by chance");
             }
-            Call::Done
+            Call::Held
         }
-        Err(_) => Call::Failed,
+        Err(error) => refused(&error),
     }
 }
 
 fn peek(pool: &SshPool) -> Call {
     match pool.try_acquire() {
-        Ok(_) | Err(AcquireError::NoneIdle { .. }) => Call::Done,
-        Err(_) => Call::Failed,
+        Ok(_) | Err(AcquireError::NoneIdle { .. }) => Call::Held,
+        Err(error) => refused(&error),
     }
 }
 
@@ -143,23 +150,44 @@ fn cut_short(status: &ExitStatus) -> Call {
     }
 }
 
+/// What a fault can do is a failure; what only we can do wrong, or the servers, is not one to bear.
 fn failed(error: &SshError) -> Call {
     match error {
-        // The servers keep to the protocol, and so must we.
-        SshError::Auth { .. } | SshError::HostKey { .. } | SshError::Key { .. } | SshError::Negotiation { .. } => {
-            Call::Wrong(format!("{error:?}"))
-        }
-        SshError::Resolve { .. }
-        | SshError::Connect { .. }
+        SshError::Acquire { source, .. } => refused(source),
+        SshError::Connect { .. }
         | SshError::TimedOut { .. }
         | SshError::Throttled { .. }
-        | SshError::Acquire { .. }
         | SshError::ConnectionLost { .. }
+        | SshError::ChannelRefused { .. } => Call::Failed,
+        SshError::Key { .. }
+        | SshError::Resolve { .. }
+        | SshError::Negotiation { .. }
+        | SshError::HostKey { .. }
+        | SshError::Auth { .. }
         | SshError::InvalidCommand { .. }
-        | SshError::ChannelRefused { .. }
         | SshError::RequestRefused { .. }
         | SshError::CommandTimedOut { .. }
         | SshError::Protocol { .. }
-        | _ => Call::Failed,
+        | _ => Call::Wrong(format!("{error:?}")),
+    }
+}
+
+/// Why there was no connection: because dials failed as they may, or time was up, or the pool was just replaced.
+fn refused(error: &AcquireError<SshError>) -> Call {
+    let dial = match error {
+        AcquireError::Closed { .. } | AcquireError::Draining { .. } => return Call::Failed,
+        AcquireError::Connect { cause, .. } => Some(cause),
+        AcquireError::TimedOut(late) => late.last_error(),
+        // There are fewer callers than places in the queue, and no gate.
+        AcquireError::QueueFull { .. }
+        | AcquireError::NoneIdle { .. }
+        | AcquireError::CircuitOpen { .. }
+        | AcquireError::NoRuntime { .. }
+        | _ => return Call::Wrong(format!("{error:?}")),
+    };
+    match dial.map(|dial| &**dial) {
+        Some(DialError::Transport(error)) => failed(error),
+        None | Some(DialError::TimedOut { .. } | DialError::Lost | DialError::Stopped) => Call::Failed,
+        Some(DialError::Panicked | _) => Call::Wrong(format!("{error:?}")),
     }
 }

@@ -126,17 +126,22 @@ fn begin(places: &[Arc<Place>], figures: &Arc<Figures>, over: &Over, seed: u64) 
     work
 }
 
-/// Prints a line a minute, until the time is over.
+/// Prints a line a minute, and two at least, until the time is over. Meanwhile every server has to be of use: all
+/// faults are shorter.
 async fn minutes(places: &[Arc<Place>], figures: &Figures, minutes: f64) -> io::Result<()> {
-    let end = Instant::now() + Duration::from_secs_f64(minutes * 60.0);
     writeln!(io::stdout(), "{}", figures::HEAD)?;
-    let mut minute = 0;
-    while Instant::now() < end {
-        let left = end.saturating_duration_since(Instant::now());
-        tokio::time::sleep(left.min(Duration::from_secs(60))).await;
-        minute += 1;
+    // Equal parts, so that none is too short to do anything in; and what stops in the first is missed in the last.
+    let parts = minutes.ceil().max(2.0);
+    let mut part = 0;
+    while f64::from(part) < parts {
+        tokio::time::sleep(Duration::from_secs_f64(minutes * 60.0 / parts)).await;
+        part += 1;
+        let minute = f64::from(part) * minutes / parts;
         writeln!(io::stdout(), "{}", figures.line(minute, &Sample::take(places)))?;
         io::stdout().flush()?;
+        for idle in places.iter().filter(|place| !place.has_worked()) {
+            figures.violated(format!("no command came to its end before minute {minute:.1}: {}", idle.pool().stats()));
+        }
     }
     Ok(())
 }

@@ -2,7 +2,10 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -11,7 +14,7 @@ use xec_pool_core::{Phase, PoolConfig, Stats};
 use xec_pool_ssh::{SshConfig, SshPool};
 use xec_pool_testkit::{FaultProxy, LocalSshd};
 
-use crate::figures::Figures;
+use crate::{figures::Figures, load::Call};
 
 pub(crate) struct Place {
     sshd: Mutex<LocalSshd>,
@@ -19,6 +22,8 @@ pub(crate) struct Place {
     config: SshConfig,
     pool: Mutex<SshPool>,
     figures: Arc<Figures>,
+    /// Commands that came to their end since somebody asked.
+    done: AtomicU64,
 }
 
 impl Place {
@@ -42,7 +47,7 @@ impl Place {
             .pool(behaviour());
         let config = config.build().map_err(io::Error::other)?;
         let pool = Mutex::new(SshPool::new(config.clone()).map_err(io::Error::other)?);
-        Ok(Self { sshd: Mutex::new(sshd), way, config, pool, figures })
+        Ok(Self { sshd: Mutex::new(sshd), way, config, pool, figures, done: AtomicU64::new(0) })
     }
 
     /// The pool of the moment.
@@ -52,6 +57,17 @@ impl Place {
 
     pub(crate) fn sshd(&self) -> MutexGuard<'_, LocalSshd> {
         self.sshd.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn called(&self, call: &Call) {
+        if matches!(call, Call::Done) {
+            self.done.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a command came to its end here since this was asked last.
+    pub(crate) fn has_worked(&self) -> bool {
+        self.done.swap(0, Ordering::Relaxed) > 0
     }
 
     /// Puts another pool in the place of this one, drains this one, and checks its books.
