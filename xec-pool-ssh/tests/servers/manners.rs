@@ -1,17 +1,28 @@
 //! Handshakes that break off after the server's version line. OpenSSH 9.8 and later penalise an address for them, as
 //! for failed logins, until it lets it in no more. The counting is the server's own: its log.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::time::timeout;
-use xec_pool_core::{AcquireError, FailureKind, Pool, PoolConfig, PoolConfigBuilder};
+use xec_pool_core::{
+    AcquireError, ConnectContext, FailureKind, Pool, PoolConfig, PoolConfigBuilder, Stats, Transport as _,
+};
 use xec_pool_ssh::{SshConfigBuilder, SshTransport};
-use xec_pool_testkit::{FaultProxy, SshdContainer, keys, proxy::Fault};
+use xec_pool_testkit::{
+    FaultProxy, SshdContainer, keys,
+    proxy::{Blow, Direction, Fault},
+};
 
 use super::{LONG, soon, stranger};
 
 /// How often the testkit asks a new server whether it listens, and leaves when it greets.
 const PROBES: usize = 1;
+
+/// More failed logins than any server that counts them lets pass, one soon after the other.
+const ENOUGH: usize = 8;
+
+/// So that a handshake takes a while.
+const SLOW: Fault = Fault::Latency { delay: Duration::from_millis(15), jitter: Duration::from_millis(10) };
 
 /// A server that punishes, where it knows how to, behind a slow way: handshakes last long enough to be left.
 struct Strict {
@@ -23,9 +34,11 @@ struct Strict {
 
 impl Strict {
     async fn start() -> Self {
-        let sshd = SshdContainer::builder().penalties().start().await.unwrap_or_else(|error| panic!("{error}"));
+        // What it notes without punishing it says in its debug lines only.
+        let builder = SshdContainer::builder().penalties().config("LogLevel DEBUG");
+        let sshd = builder.start().await.unwrap_or_else(|error| panic!("{error}"));
         let proxy = FaultProxy::start(sshd.addr()).await.unwrap();
-        proxy.set_faults([Fault::Latency { delay: Duration::from_millis(15), jitter: Duration::from_millis(10) }]);
+        proxy.set_faults([SLOW]);
         // The testkit asked it whether it listens, and left: that is one, once its log says so.
         let before = soon(async {
             loop {
@@ -59,18 +72,36 @@ impl Strict {
         broken_off(&self.sshd).await - self.before
     }
 
-    /// The server noted nothing against us but `failures` to log in, and whoever may come still may.
-    async fn assert_lenient(&self, failures: usize) {
+    /// What the server noted against us, a line for each penalty that it gave or added to; and whom it shut out.
+    async fn notes(&self) -> (Vec<String>, Vec<String>) {
         let log = self.sshd.log().await.unwrap();
-        let noted: Vec<_> = log.iter().filter(|line| line.contains("srclimit_penalise")).collect();
+        let is_note = |line: &&String| {
+            // A third line about the same one tells when they are enough.
+            line.contains("srclimit_penalise") && (line.contains(": new ") || line.contains("already exists"))
+        };
+        let noted = log.iter().filter(is_note).cloned().collect();
+        (noted, log.iter().filter(|line| line.contains("drop connection")).cloned().collect())
+    }
+
+    /// The server noted nothing against us but these failures, and whoever may come still may.
+    async fn assert_lenient(&self, failures: usize) {
+        let (noted, shut_out) = self.notes().await;
         // One is the testkit's, for asking whether it listens.
         assert!(noted.len() <= PROBES + failures, "{noted:#?}");
-        let shut_out: Vec<_> = log.iter().filter(|line| line.contains("drop connection")).collect();
         assert!(shut_out.is_empty(), "{shut_out:#?}");
         let pool = self.ours(PoolConfig::builder());
         drop(soon(pool.acquire()).await.unwrap());
         pool.close().await;
     }
+}
+
+async fn until(pool: &Pool<SshTransport>, holds: fn(&Stats) -> bool) {
+    soon(async {
+        while !holds(&pool.stats()) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
 }
 
 /// Waits until it serves nobody: the last lines of its log are those of processes that are still ending.
@@ -110,21 +141,24 @@ async fn callers_who_leave_break_off_no_handshake() {
 #[tokio::test]
 async fn a_dial_that_a_returned_connection_made_needless_is_finished() {
     let server = Strict::start().await;
-    let pool = Arc::new(server.ours(PoolConfig::builder().max_connections(8)));
+    let pool = server.ours(PoolConfig::builder().max_connections(8));
     soon(pool.warm(2)).await;
     for _ in 0..5 {
-        let held = soon(pool.acquire()).await.unwrap();
-        let waiting: Vec<_> = (0..4)
-            .map(|_| {
-                let pool = Arc::clone(&pool);
-                tokio::spawn(async move { drop(pool.acquire().await.unwrap()) })
-            })
-            .collect();
-        drop(held);
-        for one in waiting {
-            soon(one).await.unwrap();
+        let mut held = Vec::new();
+        for _ in 0..pool.stats().idle {
+            held.push(soon(pool.acquire()).await.unwrap());
         }
+        let waiting = tokio::spawn({
+            let pool = pool.clone();
+            async move { pool.acquire().await.map(drop) }
+        });
+        until(&pool, |stats| stats.connecting > 0).await;
+        drop(held);
+        soon(waiting).await.unwrap().unwrap();
+        assert_eq!(pool.stats().connecting, 1, "it was served before, and the dial goes on for nobody");
+        until(&pool, |stats| stats.connecting == 0).await;
     }
+    assert_eq!(server.proxy.counters().accepted, 2 + 5);
     soon(pool.drain(Duration::from_secs(10))).await;
     assert_eq!(server.broken_off().await, 0);
     server.assert_lenient(0).await;
@@ -153,19 +187,20 @@ async fn retries_break_off_no_handshake() {
             .retry_delay(Duration::from_millis(20))
             .acquire_timeout(LONG),
     );
-    server.proxy.set_faults([Fault::Refuse]);
+    // In the middle of the first packet after the version line.
+    let strike = Fault::StrikeAfter { direction: Direction::ToClient, bytes: 100, blow: Blow::Close };
+    server.proxy.set_faults([SLOW, strike]);
     let waiting = tokio::spawn({
         let pool = pool.clone();
         async move { pool.acquire().await.map(drop) }
     });
-    while pool.stats().connect_failures < 2 {
-        tokio::task::yield_now().await;
-    }
-    server.proxy.clear_faults();
+    until(&pool, |stats| stats.connect_failures >= 2).await;
+    server.proxy.set_faults([SLOW]);
     soon(waiting).await.unwrap().unwrap();
     soon(pool.drain(Duration::from_secs(10))).await;
-    assert_eq!(server.broken_off().await, 0);
-    server.assert_lenient(0).await;
+    let broken_off = server.broken_off().await;
+    assert_eq!(broken_off as u64, pool.stats().connect_failures, "those that the way broke off, and not one more");
+    server.assert_lenient(broken_off).await;
 }
 
 #[tokio::test]
@@ -202,4 +237,41 @@ async fn close_breaks_off_what_is_under_way_and_the_server_says_so() {
     assert!(soon(waiting).await.unwrap().is_err());
     server.proxy.clear_faults();
     assert_eq!(server.broken_off().await, 1, "so the others' zero is a count");
+}
+
+#[tokio::test]
+async fn who_fails_too_often_is_shut_out_where_the_server_knows_how_and_the_counting_sees_it() {
+    let server = Strict::start().await;
+    let friend = server.ours(PoolConfig::builder());
+    let version = soon(friend.acquire()).await.unwrap().server_version().to_owned();
+    soon(friend.close()).await;
+    let stranger = stranger(&server.sshd, server.proxy.addr()).private_key_text(keys::STRANGER.private);
+    let stranger = SshTransport::new(stranger.build().unwrap());
+    let mut failures = 0;
+    let last = loop {
+        let kind = soon(stranger.connect(ConnectContext::detached())).await.unwrap_err().kind();
+        quiet(&server.sshd).await;
+        if kind != FailureKind::Credentials || failures == ENOUGH {
+            break kind;
+        }
+        failures += 1;
+    };
+    let (noted, shut_out) = server.notes().await;
+    if knows_penalties(&version) {
+        assert_eq!(last, FailureKind::Throttled, "{version}");
+        assert_eq!(noted.len(), PROBES + failures, "{version}: {noted:#?}");
+        let is_why = |line: &String| line.contains("penalty: failed authentication");
+        assert!(shut_out.iter().any(is_why), "{version}: {shut_out:#?}");
+    } else {
+        assert_eq!((last, noted, shut_out), (FailureKind::Credentials, vec![], vec![]), "{version}");
+    }
+}
+
+/// OpenSSH's, from 9.8 on.
+fn knows_penalties(version: &str) -> bool {
+    let Some((_, version)) = version.split_once("OpenSSH_") else { return false };
+    let number = |text: &str| text.split(|c: char| !c.is_ascii_digit()).next().and_then(|digits| digits.parse().ok());
+    let (major, minor) = version.split_once('.').expect("OpenSSH_9.2p1");
+    let version: (u32, u32) = (number(major).expect("a number"), number(minor).expect("a number"));
+    version >= (9, 8)
 }
