@@ -81,6 +81,10 @@ impl Environment for Contained {
     async fn until_open(&self, count: usize) {
         self.proxy.wait_until(|seen| seen.open == count as u64).await;
     }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![keys::USER_ED25519.private.lines().nth(1).unwrap().to_owned()]
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

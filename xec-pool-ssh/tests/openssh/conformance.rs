@@ -68,6 +68,10 @@ impl Environment for OpenSsh {
     async fn until_open(&self, count: usize) {
         self.proxy.wait_until(|seen| seen.open == count as u64).await;
     }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![keys::USER_ED25519.private.lines().nth(1).unwrap().to_owned()]
+    }
 }
 
 xec_pool_testkit::conformance!(openssh().await);
