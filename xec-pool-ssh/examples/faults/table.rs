@@ -4,6 +4,7 @@ use std::{fmt::Write as _, time::Duration};
 
 use crate::matrix::{
     cell::{Found, Outcome, Row},
+    whole::PATIENCE,
     words::{Fault, State},
 };
 
@@ -15,14 +16,17 @@ pub(crate) fn markdown(rows: &[Row], took: Duration, before: usize, after: usize
     for row in rows {
         line(&mut text, row);
     }
-    let green = rows.iter().filter(|row| row.is_green()).count();
+    let senseless = rows.iter().filter(|row| matches!(row.outcome, Outcome::Senseless(_))).count();
+    let green = rows.iter().filter(|row| row.is_green()).count() - senseless;
     let _ = writeln!(
         text,
-        "\n{green} of {} cells green, in {:.0} s. After each: no slot, lease, waiting caller, task or socket is left, \
-         created = destroyed, acquired = released, no sshd serves us over there. Open files of the whole run: {before} \
-         before, {after} after.",
-        rows.len(),
+        "\n{green} of {} cells that were run are green, {senseless} make no sense; {:.0} s. After each, within {} s: no \
+         slot, lease, waiting caller, task or socket is left, created = destroyed, acquired = released, no sshd serves us \
+         over there. Before its end each connection that was left carried all the sessions that it may have, at once. \
+         Open files of the whole run: {before} before, {after} after.",
+        rows.len() - senseless,
         took.as_secs_f64(),
+        PATIENCE.as_secs(),
     );
     text
 }
@@ -53,11 +57,12 @@ fn line(text: &mut String, row: &Row) {
         Outcome::Failed(why) => writeln!(text, "| {state} | {fault} | ✗ {} | | | |", flat(why)),
         Outcome::Ran(found) => writeln!(
             text,
-            "| {state} | {fault} | {}{} | {} | {} | {} |",
+            "| {state} | {fault} | {}{} | {} | {}{} | {} |",
             flat(&found.sees),
             problems(found),
             seconds(found.after),
             seconds(found.recovery),
+            if found.asks > 1 { format!(", {} asks", found.asks) } else { String::new() },
             if found.left_running == 0 {
                 "nothing".to_owned()
             } else {

@@ -20,7 +20,7 @@ async fn all_green(state: State, faults: [Fault; 2]) {
 #[test]
 fn few_cells_make_no_sense() {
     let all = State::ALL.iter().flat_map(|state| Fault::ALL.iter().map(|fault| senseless(*state, *fault)));
-    assert_eq!((all.clone().count(), all.flatten().count()), (90, 3));
+    assert_eq!((all.clone().count(), all.flatten().count()), (90, 5));
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -49,8 +49,13 @@ async fn a_command_that_got_no_session_runs_on_another_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_running_command_is_lost_or_given_up_in_time() {
+async fn a_running_command_is_lost_in_time_and_a_slow_way_is_no_loss() {
     all_green(State::Running, [Fault::Rebooted, Fault::Slow]).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_server_costs_a_running_command_nothing_and_who_dials_is_served_later() {
+    all_green(State::Running, [Fault::MaxSessions, Fault::MaxStartups]).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

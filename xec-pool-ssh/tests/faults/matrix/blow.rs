@@ -2,7 +2,9 @@
 
 use std::io;
 
-use tokio::{io::AsyncReadExt as _, net::TcpStream};
+use tokio::{io::AsyncReadExt as _, net::TcpStream, task::JoinHandle};
+use xec_pool_core::{FailureKind, PoolEvent, WarmReport};
+use xec_pool_ssh::SshError;
 use xec_pool_testkit::proxy;
 
 use super::{
@@ -11,8 +13,11 @@ use super::{
 };
 
 /// What keeps a fault going.
+#[derive(Default)]
 pub(crate) struct Held {
-    _stranger: Option<TcpStream>,
+    stranger: Option<TcpStream>,
+    /// Who dials meanwhile, and was turned away.
+    pub(crate) dialler: Option<JoinHandle<WarmReport<SshError>>>,
 }
 
 /// Ignores what asks it to end, and so keeps its session after its caller has left.
@@ -29,7 +34,7 @@ pub(crate) const fn comes_first(state: State, fault: Fault) -> bool {
 /// Lets it happen. What happens once has happened when this returns.
 pub(crate) async fn strike(place: &Place, state: State, fault: Fault) -> io::Result<Held> {
     let sshd = &place.sshd;
-    let mut held = Held { _stranger: None };
+    let mut held = Held::default();
     match fault {
         Fault::Killed => assert!(sshd.kill_connections().await? > 0, "there was one"),
         Fault::Frozen => sshd.pause().await?,
@@ -40,7 +45,11 @@ pub(crate) async fn strike(place: &Place, state: State, fault: Fault) -> io::Res
         Fault::Slow => place.way().set_faults(slowness()),
         Fault::MaxSessions if state.has_command() => {}
         Fault::MaxSessions => abandon_one(place).await?,
-        Fault::MaxStartups => held._stranger = Some(stranger(place).await?),
+        Fault::MaxStartups => {
+            held.stranger = Some(stranger(place).await?);
+            // Where nothing is dialled the fault would meet nobody.
+            held.dialler = if state == State::Connecting { None } else { Some(turned_away(place).await) };
+        }
         // Its disk is small from the start.
         Fault::Exhausted if state.has_command() => {}
         Fault::Exhausted => sshd.limit_processes(Some(1)).await?,
@@ -49,8 +58,8 @@ pub(crate) async fn strike(place: &Place, state: State, fault: Fault) -> io::Res
 }
 
 /// Ends it, where it does not end by itself.
-pub(crate) async fn lift(place: &Place, state: State, fault: Fault, held: Held) -> io::Result<()> {
-    drop(held);
+pub(crate) async fn lift(place: &Place, state: State, fault: Fault, held: &mut Held) -> io::Result<()> {
+    held.stranger = None;
     let sshd = &place.sshd;
     match fault {
         Fault::Frozen => sshd.unpause().await,
@@ -81,17 +90,17 @@ async fn abandon_one(place: &Place) -> io::Result<()> {
 /// Somebody who connects and does not log in.
 async fn stranger(place: &Place) -> io::Result<TcpStream> {
     let mut stranger = TcpStream::connect(place.sshd.addr()).await?;
-    let mut greeting = [0; 4];
-    match stranger.read_exact(&mut greeting).await {
-        Ok(_) => Ok(stranger),
-        // The one place for somebody not logged in is taken, by us: the stranger is turned away.
-        Err(_) if state_holds_the_place(place) => Ok(stranger),
-        Err(error) => Err(error),
-    }
+    stranger.read_exact(&mut [0; 4]).await?;
+    Ok(stranger)
 }
 
-fn state_holds_the_place(place: &Place) -> bool {
-    place.pool.stats().connecting > 0
+/// Somebody of ours who wants a second connection, and was turned away at least once.
+async fn turned_away(place: &Place) -> JoinHandle<WarmReport<SshError>> {
+    let pool = place.pool.clone();
+    let dialler = place.spawn(async move { pool.warm(2).await });
+    let is_told = |event: &PoolEvent| matches!(event, PoolEvent::RetryScheduled { kind: FailureKind::Throttled, .. });
+    place.recorder.wait_for(is_told).await;
+    dialler
 }
 
 /// Whether nothing is left to lift.

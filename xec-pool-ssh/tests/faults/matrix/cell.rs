@@ -10,9 +10,9 @@ use xec_pool_core::AcquireError;
 use xec_pool_ssh::SshError;
 
 use super::{
-    blow,
+    blow::{self, Held},
     place::{DRAIN, Place},
-    seen::{Seen, expected},
+    seen::{Seen, expected, may_pass},
     whole,
     words::{Fault, State, senseless},
     work::{self, Work},
@@ -50,6 +50,8 @@ pub(crate) struct Found {
     pub(crate) after: Duration,
     /// From the end of the fault to the next result.
     pub(crate) recovery: Duration,
+    /// Calls until then, that one included.
+    pub(crate) asks: u32,
     /// Commands that run on over there, where nobody could tell them to end.
     pub(crate) left_running: usize,
     pub(crate) problems: Vec<String>,
@@ -94,30 +96,37 @@ async fn ran(state: State, fault: Fault) -> io::Result<Found> {
     let mut found = Found::default();
     let mut place = Place::new(state, fault).await?;
     work::prepare(&place, state).await;
-    let (work, held) = if blow::comes_first(state, fault) {
-        let held = blow::strike(&place, state, fault).await?;
-        (work::begin(&place, state, fault).await?, held)
-    } else {
-        let work = work::begin(&place, state, fault).await?;
-        (work, blow::strike(&place, state, fault).await?)
-    };
+    let first = blow::comes_first(state, fault);
+    let work = if first { None } else { Some(work::begin(&place, state, fault).await?) };
+    // Two moments: what happens, happens between them.
     let struck = Instant::now();
+    let mut held = blow::strike(&place, state, fault).await?;
+    let mut over = Instant::now();
+    let work = match work {
+        Some(work) => work,
+        None => work::begin(&place, state, fault).await?,
+    };
     work::release(&place, state, fault).await?;
     answered(&mut found, state, fault, work, struck).await;
-    blow::lift(&place, state, fault, held).await?;
+    blow::lift(&place, state, fault, &mut held).await?;
     work::let_go(&place, state).await?;
-    let lifted = if blow::is_over_at_once(fault) { struck } else { Instant::now() };
+    if !blow::is_over_at_once(fault) {
+        over = Instant::now();
+    }
+    dialled(&mut found, held).await;
     if state == State::Draining {
         refuses(&mut found, &place).await;
         found.problems.extend(whole::nothing_left(&place).await);
         place.renew();
     }
-    recovered(&mut found, &place, lifted).await;
+    recovered(&mut found, &place, over).await;
     found.problems.extend(whole::at_rest(&place).await);
+    found.problems.extend(whole::sessions(&place, fault.sessions()).await);
     let pool = place.pool.clone();
     place.spawn(async move { pool.close().await }).await.map_err(io::Error::other)?;
     found.problems.extend(whole::nothing_left(&place).await);
-    let (problem, left) = whole::over_there(&place, state.has_command() && fault.ends_connections()).await;
+    let may_stay = if state.has_command() { fault.may_leave() } else { 0 };
+    let (problem, left) = whole::over_there(&place, may_stay).await;
     found.problems.extend(problem);
     found.left_running = left;
     Ok(found)
@@ -125,29 +134,40 @@ async fn ran(state: State, fault: Fault) -> io::Result<Found> {
 
 /// Waits for the answers, and holds them against what they should be.
 async fn answered(found: &mut Found, state: State, fault: Fault, work: Work, struck: Instant) {
-    let (answer, at) = timeout(LONG, work.caller).await.expect("the caller is answered").expect("and does not panic");
-    let (seen, expected) = (Seen::of(&answer), expected(state, fault));
+    let heard = timeout(LONG, work.caller).await.expect("the caller is answered").expect("and does not panic");
+    let (seen, expected) = (Seen::of(&heard.answer), expected(state, fault));
     found.sees = seen.to_string();
-    found.after = at.saturating_duration_since(struck);
+    found.after = heard.at.saturating_duration_since(struck.max(heard.asked));
     if !(expected.what)(&seen) {
-        found.problems.push(format!("expected {}, got {answer:?}", expected.words));
+        found.problems.push(format!("expected {}, got {:?}", expected.words, heard.answer));
     }
-    if found.after > expected.within {
-        found.problems.push(format!("the answer took {:?}, not {:?}", found.after, expected.within));
+    let took = heard.at - if state.has_command() { struck } else { heard.asked };
+    if took > expected.within {
+        found.problems.push(format!("the answer took {took:?}, not {:?}", expected.within));
     }
     if let Some(answer) = work.second {
         let seen = Seen::of(&answer);
         found.sees += &format!("; a second one: {seen}");
-        if seen != Seen::Refused("no session") {
+        if seen != Seen::NoSession {
             found.problems.push(format!("a second session was refused, and its caller got {answer:?}"));
         }
     }
     if let Some(drain) = work.drain {
-        let report = timeout(LONG, drain).await.expect("it ends").expect("and does not panic");
+        let (report, took) = timeout(LONG, drain).await.expect("it ends").expect("and does not panic");
         found.sees += &format!("; drained, {} closed", report.closed);
-        if struck.elapsed() > DRAIN + Duration::from_secs(2) || report.still_held > 0 {
-            found.problems.push(format!("draining took {:?}: {report:?}", struck.elapsed()));
+        if took > DRAIN + Duration::from_secs(2) || report.still_held > 0 {
+            found.problems.push(format!("draining took {took:?}: {report:?}"));
         }
+    }
+}
+
+/// Who was turned away while the fault lasted has his connection now.
+async fn dialled(found: &mut Found, held: Held) {
+    let Some(dialler) = held.dialler else { return };
+    let report = timeout(LONG, dialler).await.expect("it ends").expect("and does not panic");
+    found.sees += "; a second one: turned away, then served";
+    if report.open != 2 {
+        found.problems.push(format!("who was turned away came away with {report:?}"));
     }
 }
 
@@ -164,21 +184,21 @@ async fn refuses(found: &mut Found, place: &Place) {
 }
 
 /// Asks, as callers do, until one gets a result.
-async fn recovered(found: &mut Found, place: &Place, lifted: Instant) {
+async fn recovered(found: &mut Found, place: &Place, over: Instant) {
     loop {
         let pool = place.pool.clone();
         let asked = place.spawn(async move { pool.command("true").output().await });
         let answer = timeout(LONG, asked).await.expect("it is answered").expect("and does not panic");
-        found.recovery = lifted.elapsed();
-        if Seen::of(&answer) == Seen::Done {
-            break;
-        }
+        found.recovery = over.elapsed();
+        found.asks += 1;
+        let seen = Seen::of(&answer);
         if found.recovery > RECOVERED {
-            found.problems.push(format!("it does not work again: {answer:?}"));
-            return;
+            found.problems.push(format!("works again after {:?}, {} asks: {answer:?}", found.recovery, found.asks));
+        } else if seen != Seen::Done && !may_pass(&seen) {
+            found.problems.push(format!("while it recovered a caller got {answer:?}"));
+        } else if seen != Seen::Done {
+            continue;
         }
-    }
-    if found.recovery > RECOVERED {
-        found.problems.push(format!("it took {:?} to work again", found.recovery));
+        return;
     }
 }

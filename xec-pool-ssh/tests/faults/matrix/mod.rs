@@ -17,7 +17,7 @@ mod blow;
 mod seen;
 
 // What is left.
-mod whole;
+pub(crate) mod whole;
 
 // All of it, in order.
 pub(crate) mod cell;

@@ -1,18 +1,23 @@
 //! Whether anything is left: slots, leases, tasks, sockets, processes over there.
 
 use std::{
-    fs,
+    error::Error,
+    fs, io,
     net::{IpAddr, SocketAddr},
-    sync::atomic::{AtomicUsize, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
+use tokio::task::JoinSet;
 use xec_pool_core::{Phase, Stats};
 
 use super::place::Place;
 
 /// How long what ends in the background may take: a goodbye to a server that is gone, a packet sent again.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 const STEP: Duration = Duration::from_millis(20);
 
@@ -41,6 +46,37 @@ pub(crate) async fn at_rest(place: &Place) -> Option<String> {
     .await
 }
 
+/// Runs so many commands at once on each connection: all that it may have, so one channel that leaked is one too many.
+pub(crate) async fn sessions(place: &Place, count: usize) -> Option<String> {
+    let (pool, connections) = (place.pool.clone(), place.pool.stats().idle);
+    let all_run = place.spawn(async move {
+        let mut leases = Vec::new();
+        for _ in 0..connections {
+            leases.push(Arc::new(pool.acquire().await?));
+        }
+        for (number, lease) in leases.iter().enumerate() {
+            let mut commands = JoinSet::new();
+            for _ in 0..count {
+                let (lease, text) = (Arc::clone(lease), all_at_once(number, count));
+                commands.spawn(async move { lease.shell(text).timeout(PATIENCE).status().await });
+            }
+            while let Some(ended) = commands.join_next().await {
+                let status = ended.expect("it does not panic")?;
+                assert!(status.success(), "{status}");
+            }
+        }
+        Ok::<_, Box<dyn Error + Send + Sync>>(())
+    });
+    let result = all_run.await.expect("it does not panic");
+    result.err().map(|error| format!("{count} sessions at once on one of {connections} connections: {error:?}"))
+}
+
+/// Ends once so many of these run.
+fn all_at_once(number: usize, count: usize) -> String {
+    let file = format!("/dev/shm/run-{number}");
+    format!("echo >> {file}; while [ $(wc -l < {file}) -lt {count} ]; do sleep 0.1; done")
+}
+
 /// Nothing is left after the pool was closed or drained.
 pub(crate) async fn nothing_left(place: &Place) -> Vec<String> {
     let counted = settle(|| async { books(&place.pool.stats()) }).await;
@@ -50,8 +86,11 @@ pub(crate) async fn nothing_left(place: &Place) -> Vec<String> {
     })
     .await;
     let sockets = settle(|| async {
-        let sockets = sockets_to(place.target());
-        (sockets > 0).then(|| format!("{sockets} sockets are left"))
+        match sockets_to(place.target()) {
+            Ok(0) => None,
+            Ok(sockets) => Some(format!("{sockets} sockets are left")),
+            Err(error) => Some(format!("the sockets cannot be counted: {error}")),
+        }
     })
     .await;
     let stats = place.pool.stats();
@@ -85,26 +124,27 @@ fn books(stats: &Stats) -> Option<String> {
 /// Sockets of this machine to a place that somebody still has a file descriptor for: only we go there.
 ///
 /// From: proc(5), `/proc/net/tcp` — the third field is the far end in hexadecimal, the tenth the inode, 0 without one.
-fn sockets_to(place: SocketAddr) -> usize {
-    let IpAddr::V4(ip) = place.ip() else { return 0 };
+fn sockets_to(place: SocketAddr) -> io::Result<usize> {
+    let IpAddr::V4(ip) = place.ip() else { return Err(io::Error::other("this is no IPv4 address")) };
     let far = format!("{:08X}:{:04X}", u32::from_ne_bytes(ip.octets()), place.port());
-    let table = fs::read_to_string("/proc/net/tcp").unwrap_or_default();
-    table
-        .lines()
-        .map(|line| line.split_whitespace().collect::<Vec<_>>())
-        .filter(|fields| fields.get(2) == Some(&far.as_str()) && fields.get(9).is_some_and(|inode| *inode != "0"))
-        .count()
+    let table = fs::read_to_string("/proc/net/tcp")?;
+    let lines = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let held = |fields: &Vec<&str>| fields.get(9).is_some_and(|inode| *inode != "0");
+    Ok(lines.filter(|fields| fields.get(2) == Some(&far.as_str()) && held(fields)).count())
 }
 
-/// What runs over there once no connection of ours is left. A command whose connection was lost was never told to
-/// end, so `may_stay` of those are only counted.
-pub(crate) async fn over_there(place: &Place, may_stay: bool) -> (Option<String>, usize) {
+/// What runs over there once no connection of ours is left, and how much that is: nothing of the server's, and at most
+/// `may_stay` commands.
+pub(crate) async fn over_there(place: &Place, may_stay: usize) -> (Option<String>, usize) {
     let count = AtomicUsize::new(0);
     let problem = settle(|| async {
-        let left = place.sshd.processes().await.unwrap_or_else(|error| vec![error.to_string()]);
+        let left = match place.sshd.processes().await {
+            Ok(left) => left,
+            Err(error) => return Some(format!("nobody knows what runs over there: {error}")),
+        };
         count.store(left.len(), Ordering::Relaxed);
-        let ours = left.iter().any(|name| name.starts_with("sshd") || !may_stay);
-        ours.then(|| format!("still runs over there: {}", left.join(", ")))
+        let too_much = left.len() > may_stay || left.iter().any(|name| name.starts_with("sshd"));
+        too_much.then(|| format!("still runs over there: {}", left.join(", ")))
     })
     .await;
     (problem, count.into_inner())

@@ -115,9 +115,15 @@ impl Fault {
         matches!(self, Self::Killed | Self::Frozen | Self::Rebooted | Self::Unplugged | Self::BlackHole | Self::Reset)
     }
 
-    /// Whether it stays until the caller has his answer, and nothing can be reached meanwhile.
-    pub(crate) const fn is_silence(self) -> bool {
-        matches!(self, Self::Frozen | Self::Unplugged | Self::BlackHole)
+    /// How many commands may run on over there, where they could not be told to end.
+    pub(crate) fn may_leave(self) -> usize {
+        // Nothing survives a reboot.
+        usize::from(self.ends_connections() && self != Self::Rebooted)
+    }
+
+    /// How many sessions a connection has at most: sshd's own limit, where the fault is not another.
+    pub(crate) fn sessions(self) -> usize {
+        if self == Self::MaxSessions { 1 } else { 10 }
     }
 }
 
@@ -128,6 +134,10 @@ pub(crate) const fn senseless(state: State, fault: Fault) -> Option<&'static str
             Some("no session is asked for before the login")
         }
         (State::Validating, Fault::MaxSessions) => Some("a check pings, and opens no session"),
+        (State::Authenticating, Fault::MaxStartups) => {
+            Some("who logs in has his place, and dials at once begin at one")
+        }
+        (State::Draining, Fault::MaxStartups) => Some("a pool that drains dials no more"),
         _ => None,
     }
 }

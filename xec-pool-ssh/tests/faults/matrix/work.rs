@@ -17,13 +17,20 @@ use super::{
 
 pub(crate) type Answer = Result<Output, SshError>;
 
+/// A caller's answer.
+pub(crate) struct Heard {
+    pub(crate) answer: Answer,
+    pub(crate) asked: Instant,
+    pub(crate) at: Instant,
+}
+
 /// What somebody waits for, once the state is reached.
 pub(crate) struct Work {
-    /// The caller's answer, and when it came.
-    pub(crate) caller: JoinHandle<(Answer, Instant)>,
+    pub(crate) caller: JoinHandle<Heard>,
     /// What a second command on the same connection got, while the first held the only session.
     pub(crate) second: Option<Answer>,
-    pub(crate) drain: Option<JoinHandle<DrainReport>>,
+    /// And how long it took.
+    pub(crate) drain: Option<JoinHandle<(DrainReport, Duration)>>,
 }
 
 /// Where a gate in the command is the way on, it opens only after the fault has come.
@@ -34,9 +41,6 @@ const UPLOAD_BYTES: usize = 3 << 20;
 
 /// A check that has not ended by then waits for an answer that is held up.
 const ANSWERED: Duration = Duration::from_millis(100);
-
-/// How long a caller waits for a silent command on a slow server.
-const IMPATIENCE: Duration = Duration::from_secs(1);
 
 /// A command and its input. It stands still once it has said at `mark` that it has begun, unless it is to stream.
 fn command(state: State, fault: Fault) -> (String, Vec<u8>) {
@@ -116,7 +120,10 @@ pub(crate) async fn begin(place: &Place, state: State, fault: Fault) -> std::io:
 
 fn plain(place: &Place) -> Work {
     let pool = place.pool.clone();
-    let caller = place.spawn(async move { (pool.command("true").output().await, Instant::now()) });
+    let caller = place.spawn(async move {
+        let asked = Instant::now();
+        Heard { answer: pool.command("true").output().await, asked, at: Instant::now() }
+    });
     Work { caller, second: None, drain: None }
 }
 
@@ -124,17 +131,14 @@ fn plain(place: &Place) -> Work {
 async fn held(place: &Place, state: State, fault: Fault) -> std::io::Result<Work> {
     let pool = place.pool.clone();
     let (text, input) = command(state, fault);
-    let limit = (state == State::Running && fault == Fault::Slow).then_some(IMPATIENCE);
     let (hand_over, taken) = tokio::sync::oneshot::channel();
     let caller = place.spawn(async move {
+        let asked = Instant::now();
         let lease = Arc::new(pool.acquire().await.expect("a healthy server is connected to"));
         let _ = hand_over.send(Arc::clone(&lease));
         let mut command = lease.shell(text);
         command.stdin(input).max_output(1 << 20);
-        if let Some(limit) = limit {
-            command.timeout(limit);
-        }
-        (command.output().await, Instant::now())
+        Heard { answer: command.output().await, asked, at: Instant::now() }
     });
     let lease = taken.await.expect("it was lent");
     place.sshd.exec("cat /dev/shm/mark").await?;
@@ -146,7 +150,11 @@ async fn held(place: &Place, state: State, fault: Fault) -> std::io::Result<Work
         None
     };
     let pool = place.pool.clone();
-    let drain = (state == State::Draining).then(|| place.spawn(async move { pool.drain(DRAIN).await }));
+    let draining = async move {
+        let began = Instant::now();
+        (pool.drain(DRAIN).await, began.elapsed())
+    };
+    let drain = (state == State::Draining).then(|| place.spawn(draining));
     while drain.is_some() && place.pool.stats().phase == Phase::Open {
         tokio::task::yield_now().await;
     }
@@ -163,8 +171,7 @@ pub(crate) async fn release(place: &Place, state: State, fault: Fault) -> std::i
         // Opened for both, so that it does not wait for a reader who may be gone.
         place.sshd.exec("echo 1<> /dev/shm/auth").await?;
     }
-    let goes_on = state.has_command() && !fault.ends_connections();
-    if goes_on && !(state == State::Running && fault == Fault::Slow) {
+    if state.has_command() && !fault.ends_connections() {
         place.sshd.exec("echo > /dev/shm/gate").await?;
     }
     Ok(())
