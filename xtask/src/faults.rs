@@ -7,6 +7,7 @@ use crate::{
     demo, engine,
     run::{self, Done, Failure},
     sshd::{IN_CONTAINERS, SSHD},
+    versions,
 };
 
 #[derive(clap::Args)]
@@ -20,6 +21,10 @@ pub(crate) struct Faults {
     /// Only this fault: a column's name.
     #[arg(long)]
     fault: Option<String>,
+    /// On the OpenSSH of this release, in an image that is made where it is missing (mmdebstrap): bullseye, bookworm or
+    /// trixie. This machine's own without it.
+    #[arg(long, value_name = "NAME")]
+    sshd: Option<String>,
 }
 
 #[derive(clap::Args)]
@@ -37,6 +42,9 @@ pub(crate) fn faults(options: &Faults) -> Done {
     IN_CONTAINERS.iter().try_for_each(Program::ensure_installed)?;
     engine::ensure_running()?;
     let mut program = demo::example("xec-pool-ssh", "faults")?;
+    if let Some(release) = &options.sshd {
+        versions::choose_release(&mut program, release)?;
+    }
     program.arg("--");
     if let Some(file) = &options.out {
         // The program may be started in another folder than ours.

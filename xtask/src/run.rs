@@ -128,3 +128,21 @@ fn show(command: &Command) -> String {
 fn cannot_start(shown: &str, error: &io::Error) -> Failure {
     Failure::from(format!("cannot start `{shown}`: {error}"))
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pipe_is_as_good_as_the_worse_of_its_ends() {
+        let sh = |script: &str| {
+            let mut sh = Command::new("sh");
+            sh.args(["-c", script]);
+            sh
+        };
+        let ended = |from, to| pipe(&mut sh(from), &mut sh(to)).map_err(|failure| failure.code);
+        assert_eq!(ended("echo all", "grep -q all"), Ok(()));
+        assert_eq!(ended("echo half; exit 3", "grep -q half"), Err(3), "whatever the second made of the half");
+        assert_eq!(ended("echo all", "exit 4"), Err(4));
+    }
+}

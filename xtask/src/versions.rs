@@ -1,6 +1,6 @@
 //! `test --sshd LIST`: the tests of containers once more, on the servers of other releases.
 
-use std::process::{Command, Stdio};
+use std::process::{self, Command, Stdio};
 
 use crate::{
     debian::Program,
@@ -34,26 +34,36 @@ pub(crate) fn run(servers: &[String], tests: impl Fn() -> Command) -> Done {
     IN_CONTAINERS.iter().try_for_each(Program::ensure_installed)?;
     engine::ensure_running()?;
     for server in servers {
-        ensure_image(server)?;
-        let image = format!("{NAME}:{server}");
         let mut suite = tests();
+        choose(&mut suite, server)?;
         suite.args(["--package", "xec-pool-ssh", "--features", "containers", "--test", "servers"]);
-        // The matrix turns knobs that dropbear has not got.
+        // The matrix turns knobs that dropbear has not got, and the testkit's own tests speak to OpenSSH.
         if server != DROPBEAR {
-            suite.args(["--test", "faults"]);
+            suite.args(["--test", "faults", "--package", "xec-pool-testkit", "--test", "container"]);
         }
-        run::run(suite.env(CHOICE, &image))?;
+        run::run(&mut suite)?;
     }
     Ok(())
 }
 
-/// Debian's packages, unpacked into an image without asking any registry: in about a minute.
-fn ensure_image(server: &str) -> Done {
+/// Lets a program find the OpenSSH of one of the releases in its containers.
+pub(crate) fn choose_release(program: &mut Command, release: &str) -> Done {
+    if RELEASES.contains(&release) {
+        return choose(program, release);
+    }
+    Err(Failure::from(format!("--sshd knows {} here, not `{release}`", RELEASES.join(", "))))
+}
+
+fn choose(program: &mut Command, server: &str) -> Done {
     let tag = format!("{NAME}:{server}");
-    let mut inspect = Command::new("docker");
-    inspect.args(["image", "inspect", &tag]).stdout(Stdio::null()).stderr(Stdio::null());
-    let there = inspect.status().map_err(|error| Failure::from(format!("cannot start `docker`: {error}")))?;
-    if there.success() {
+    ensure_image(server, &tag)?;
+    program.env(CHOICE, tag);
+    Ok(())
+}
+
+/// Debian's packages, unpacked into an image without asking any registry: in about a minute.
+fn ensure_image(server: &str, tag: &str) -> Done {
+    if quietly(&["image", "inspect", tag])? {
         return Ok(());
     }
     MMDEBSTRAP.ensure_installed()?;
@@ -63,6 +73,17 @@ fn ensure_image(server: &str) -> Done {
     };
     let include = format!("--include={packages}");
     let mut unpack = Command::new("mmdebstrap");
-    unpack.args(["--quiet", "--variant=essential", &include, release, "-"]).stdout(Stdio::piped());
-    run::pipe(&mut unpack, Command::new("docker").args(["import", "-", &tag]))
+    unpack.args(["--quiet", "--variant=essential", &include, release, "-"]);
+    // Docker makes an image of nothing or of a half, too: until all of it is there, it has a name nobody asks for.
+    let unfinished = format!("{tag}.{}", process::id());
+    let finished = run::pipe(&mut unpack, Command::new("docker").args(["import", "-", &unfinished]))
+        .and_then(|()| run::run(Command::new("docker").args(["tag", &unfinished, tag])));
+    quietly(&["image", "rm", &unfinished])?;
+    finished
+}
+
+/// Whether docker did it.
+fn quietly(args: &[&str]) -> Done<bool> {
+    let status = Command::new("docker").args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    Ok(status.map_err(|error| Failure::from(format!("cannot start `docker`: {error}")))?.success())
 }
