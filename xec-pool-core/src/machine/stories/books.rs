@@ -195,3 +195,25 @@ fn no_limit_is_for_ever() {
     assert_eq!(Span::from(None), Span::FOREVER);
     assert_eq!(Span::from(Some(Duration::from_secs(1))), span("1s"));
 }
+
+#[test]
+fn a_connection_that_changes_hands_passes_through_idle_for_those_who_watch() {
+    let mut machine = Machine::new(limits(0, 1), Moment::START);
+    machine.ask(Ask::default(), Moment::START);
+    let (slot, _) = machine.slots.all().next().expect("it dials");
+    machine.take(Fact::Connected { slot, lifetime: Span::FOREVER }, Moment::START);
+    machine.ask(Ask::default(), Moment::START);
+    machine.notes.states = true;
+    machine.give_back(slot, Fate::Fine, Moment::START).expect("somebody waits");
+    let stepped = |note: &Note| match note {
+        Note::Stepped { from, to, .. } => Some((*from, *to)),
+        Note::Created { .. }
+        | Note::Released { .. }
+        | Note::Destroyed { .. }
+        | Note::QueueFull { .. }
+        | Note::RetryScheduled { .. }
+        | Note::MetricsDue => None,
+    };
+    let (idle, active) = (Some(ConnectionState::Idle), Some(ConnectionState::Active));
+    assert_eq!(machine.notes.list.iter().filter_map(stepped).collect::<Vec<_>>(), [(active, idle), (idle, active)]);
+}
