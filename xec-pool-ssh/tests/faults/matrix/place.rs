@@ -41,8 +41,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) async fn new(state: State, fault: Fault) -> std::io::Result<Self> {
         let sshd = server(state, fault).await?;
-        let is_proxied = matches!(state, State::Connecting | State::Validating | State::Opening)
-            || matches!(fault, Fault::Reset | Fault::Slow);
+        let is_proxied = state.is_proxied() || matches!(fault, Fault::Reset | Fault::Slow);
         let proxy = if is_proxied { Some(FaultProxy::start(sshd.addr()).await?) } else { None };
         let target = proxy.as_ref().map_or(sshd.addr(), FaultProxy::addr);
         let recorder = Recorder::new();

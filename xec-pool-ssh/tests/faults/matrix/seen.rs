@@ -208,6 +208,11 @@ fn of_a_command(fault: Fault) -> Expected {
 fn of_a_call(state: State, fault: Fault) -> Expected {
     let told = |what, words| Expected { what, words, within: ASKED };
     match fault {
+        // A proxy that finds no way to the host hangs up, and so does a server that is too busy.
+        Fault::Unplugged if state.is_proxied() => told(
+            |seen| is_out_of_reach(seen) || seen.dial_failed() == Some(FailureKind::Throttled),
+            "that nobody answers, or that the proxy hangs up",
+        ),
         Fault::Frozen | Fault::Unplugged | Fault::BlackHole => told(is_out_of_reach, "that nobody answers"),
         Fault::MaxStartups if state == State::Connecting => told(
             |seen| matches!(seen, Seen::TooLate { last: Some(FailureKind::Throttled), .. }),

@@ -50,6 +50,11 @@ impl State {
         }
     }
 
+    /// Whether a proxy on the way holds the pool in it.
+    pub(crate) const fn is_proxied(self) -> bool {
+        matches!(self, Self::Connecting | Self::Validating | Self::Opening)
+    }
+
     /// Whether a command has begun when the fault comes.
     pub(crate) const fn has_command(self) -> bool {
         matches!(self, Self::Running | Self::Streaming | Self::Uploading | Self::Draining)
