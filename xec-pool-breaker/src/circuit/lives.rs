@@ -147,6 +147,7 @@ impl World {
         self.oracle.pass_time(self.now);
         self.by_the_log.extend(self.oracle.take_moves());
         self.moves.extend(self.circuit.take_moves());
+        assert_eq!(self.circuit.moves, [], "I9: told once");
         // What time alone does, the machine does when it is next called; to those who look it is done.
         let circuit = self.circuit.seen_at(self.now);
         let moves: Vec<Move> = self.moves.iter().chain(&circuit.moves).copied().collect();

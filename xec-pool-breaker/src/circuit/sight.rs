@@ -77,3 +77,58 @@ impl Circuit {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{BreakerConfig, circuit::Verdict};
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn circuit() -> Circuit {
+        let rules = BreakerConfig::builder().failure_threshold(2).open_for(SECOND).open_for_jitter(0.0);
+        Circuit::new(rules.build().expect("valid"), 0)
+    }
+
+    fn fail(circuit: &mut Circuit, now: Duration) {
+        let generation = circuit.admit(now).expect("let through");
+        circuit.settle(generation, Verdict::Failure, now);
+    }
+
+    fn is_at_rest(circuit: &Circuit, now: Duration) -> bool {
+        circuit.seen_at(now).is_at_rest(now)
+    }
+
+    #[test]
+    fn what_it_remembers_or_waits_for_keeps_it_from_rest() {
+        let mut circuit = circuit();
+        assert!(is_at_rest(&circuit, Duration::ZERO), "new");
+        fail(&mut circuit, Duration::ZERO);
+        assert!(!is_at_rest(&circuit, Duration::ZERO), "a failure counts");
+        assert!(is_at_rest(&circuit, 61 * SECOND), "and is forgotten in time");
+        fail(&mut circuit, Duration::ZERO);
+        assert!(!is_at_rest(&circuit, SECOND / 2), "open");
+        assert!(is_at_rest(&circuit, SECOND), "half-open by now, and nobody asked");
+        let probe = circuit.admit(SECOND).expect("half-open");
+        assert!(!is_at_rest(&circuit, SECOND), "a probe is out");
+        circuit.settle(probe, Verdict::Success, SECOND);
+        assert!(is_at_rest(&circuit, SECOND), "closed");
+        circuit.force_close(SECOND);
+        assert!(!is_at_rest(&circuit, SECOND), "held");
+    }
+
+    #[test]
+    fn who_comes_is_told_what_keeps_it_from_dialling_and_nothing_else() {
+        let mut circuit = circuit();
+        assert_eq!(circuit.standing(), None);
+        fail(&mut circuit, Duration::ZERO);
+        fail(&mut circuit, Duration::ZERO);
+        assert_eq!(circuit.standing(), Some(Move::Opened { until: Some(SECOND) }));
+        let _probe = circuit.admit(SECOND).expect("half-open");
+        assert_eq!(circuit.standing(), Some(Move::HalfOpened));
+        circuit.force_open(SECOND);
+        assert_eq!(circuit.standing(), Some(Move::Opened { until: None }));
+        circuit.force_close(SECOND);
+        assert_eq!(circuit.standing(), None);
+    }
+}
