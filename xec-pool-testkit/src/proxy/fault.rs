@@ -16,8 +16,9 @@ pub enum Direction {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Bytes take longer, in each direction by `delay` and an even share of `jitter`. They keep their order, and as
-    /// many pass as before.
+    /// Bytes take longer, in each direction by `delay` and an even share of `jitter`. They keep their order. As many
+    /// pass as before, up to 4 MiB within one delay: so many are on their way in a direction at most, and who sends
+    /// more waits longer.
     Latency {
         /// At least this long.
         delay: Duration,

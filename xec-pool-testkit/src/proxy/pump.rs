@@ -1,11 +1,11 @@
-//! One direction of one connection: a reader, a short queue, and a writer that lives by the weather.
+//! One direction of one connection: a reader, a queue of so many bytes, and a writer that lives by the weather.
 
-use std::{io, num::NonZeroU32, time::Duration};
+use std::{io, num::NonZeroU32, sync::Arc, time::Duration};
 
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     select,
-    sync::{mpsc, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch},
     time::{Instant, sleep_until},
     try_join,
 };
@@ -15,14 +15,23 @@ use super::{Direction, carry::Passage, fault::Weather};
 /// The most that is read at once.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// Pieces that may be on their way: with the one in the writer's hand and the one in the reader's, 256 KiB.
-const PIECES: usize = 14;
+/// Bytes that may be on their way: what a link of 80 MiB a second holds at a delay of 50 ms. The docs of
+/// `Fault::Latency` say so too.
+const QUEUE_BYTES: usize = 4 * 1024 * 1024;
+
+/// What a piece costs beside its bytes.
+const PIECE_COST: usize = 64;
 
 /// A throttled direction moves this often a second.
 const STEPS_A_SECOND: u32 = 20;
 
 /// What was read, and when; an empty piece is the end.
-type Piece = (Instant, io::Result<Vec<u8>>);
+struct Piece {
+    arrived: Instant,
+    bytes: io::Result<Vec<u8>>,
+    /// Given back when it is written.
+    _room: OwnedSemaphorePermit,
+}
 
 /// Moves bytes until the end of one side, and hands that end on.
 pub(super) async fn pump<R, W>(from: &mut R, to: &mut W, mut way: Way<'_>) -> io::Result<()>
@@ -31,7 +40,7 @@ where
     W: AsyncWrite + Unpin + Send,
 {
     let (passage, direction) = (way.passage, way.direction);
-    let (send, queue) = mpsc::channel(PIECES);
+    let (send, queue) = mpsc::unbounded_channel();
     let half_closed = select! {
         moved = async { try_join!(read(from, send), way.write(to, queue)) } => moved.map(|_| false)?,
         () = passage.half_closed(direction) => true,
@@ -45,13 +54,17 @@ where
 }
 
 /// An end or an error is a piece like any other: it waits its turn and bears the weather.
-async fn read<R: AsyncRead + Unpin + Send>(from: &mut R, queue: mpsc::Sender<Piece>) -> io::Result<()> {
+async fn read<R: AsyncRead + Unpin + Send>(from: &mut R, queue: mpsc::UnboundedSender<Piece>) -> io::Result<()> {
+    let room = Arc::new(Semaphore::new(QUEUE_BYTES));
+    let mut buffer = vec![0; PIECE_BYTES];
     loop {
-        let mut bytes = Vec::with_capacity(PIECE_BYTES);
-        let piece = from.read_buf(&mut bytes).await.map(|_| bytes);
-        let is_last = piece.as_ref().map_or(true, Vec::is_empty);
+        let bytes = from.read(&mut buffer).await.map(|count| buffer[..count].to_vec());
+        let arrived = Instant::now();
+        let count = bytes.as_ref().map_or(0, Vec::len);
+        let permits = u32::try_from(PIECE_COST + count).expect("a piece is small");
+        let room = Arc::clone(&room).acquire_many_owned(permits).await.expect("nobody closes it");
         // A writer that is gone has its own error to tell.
-        if queue.send((Instant::now(), piece)).await.is_err() || is_last {
+        if queue.send(Piece { arrived, bytes, _room: room }).is_err() || count == 0 {
             return Ok(());
         }
     }
@@ -82,11 +95,11 @@ impl<'a> Way<'a> {
     async fn write<W: AsyncWrite + Unpin + Send>(
         &mut self,
         to: &mut W,
-        mut queue: mpsc::Receiver<Piece>,
+        mut queue: mpsc::UnboundedReceiver<Piece>,
     ) -> io::Result<()> {
-        while let Some((arrived, piece)) = self.next(&mut queue).await {
+        while let Some(Piece { arrived, bytes, _room }) = self.next(&mut queue).await {
             self.until_due(arrived).await;
-            match piece {
+            match bytes {
                 Ok(bytes) if !bytes.is_empty() => self.write_piece(to, &bytes).await?,
                 end => {
                     while self.leave(&[]).is_wait() {
@@ -99,7 +112,7 @@ impl<'a> Way<'a> {
         Ok(())
     }
 
-    async fn next(&mut self, queue: &mut mpsc::Receiver<Piece>) -> Option<Piece> {
+    async fn next(&mut self, queue: &mut mpsc::UnboundedReceiver<Piece>) -> Option<Piece> {
         loop {
             self.strike_if_due();
             select! {
