@@ -62,10 +62,18 @@ pub(super) async fn errors_hold_no_secret<E: Environment>(environment: &E) -> Ke
     dialled.until_check_fails(environment).await?;
     texts.extend(dialled.check(Check::Idle).await.and_then(Result::err).map(|error| all_of(&error)));
 
+    let (cx, _cancel, _lost) = context();
+    if let Some(refused) = environment.refused() {
+        match within(environment, "a refused connect fails", refused.connect(cx)).await? {
+            Ok(_) => return Err("who should be refused is connected".to_owned()),
+            Err(error) => texts.extend([refused.name().unwrap_or_default(), all_of(&error)]),
+        }
+    }
+
     environment.set_peer(Peer::Away).await;
     let (cx, _cancel, _lost) = context();
-    let refused = within(environment, "connect fails", dialled.transport.connect(cx)).await?;
-    texts.extend(refused.err().map(|error| all_of(&error)));
+    let away = within(environment, "connect fails", dialled.transport.connect(cx)).await?;
+    texts.extend(away.err().map(|error| all_of(&error)));
     for secret in environment.secrets() {
         if let Some(text) = texts.iter().find(|text| text.contains(&secret)) {
             return Err(format!("a secret is shown: {}", text.replace(&secret, "***")));

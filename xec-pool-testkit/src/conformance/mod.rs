@@ -118,16 +118,25 @@ pub trait Environment: Send + Sync + 'static {
     /// Must be safe to drop: the suite bounds the wait by [`patience`](Self::patience).
     async fn until_open(&self, count: usize);
 
-    /// Texts that must be in no error, and not in the transport's name: passwords, keys.
+    /// The transport as it is of somebody whom the peer refuses: with a wrong password, or a key it does not know. Its
+    /// errors are those that are likeliest to show a [secret](Self::secrets). `None` where nobody logs in.
+    fn refused(&self) -> Option<Arc<Self::Transport>> {
+        None
+    }
+
+    /// Texts that must be in no error, and not in the transport's name: passwords, keys, those of
+    /// [`refused`](Self::refused) too. Without one `errors_hold_no_secret` has nothing to look for.
     fn secrets(&self) -> Vec<String> {
         Vec::new()
     }
 
     /// How long what should happen at once may take. 5 seconds unless said otherwise.
     fn patience(&self) -> Duration {
-        Duration::from_secs(5)
+        PATIENCE
     }
 }
+
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A promise that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,6 +1,6 @@
 //! An environment for whoever speaks TCP: the fault proxy is the peer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use xec_pool_core::Transport;
@@ -19,7 +19,7 @@ use crate::proxy::{Blow, Fault, FaultProxy};
 /// # async fn f(server: std::net::SocketAddr) -> std::io::Result<()> {
 /// let proxy = FaultProxy::start(server).await?;
 /// let transport = my_transport(proxy.addr());
-/// let broken = conformance::run(&Proxied::new(proxy, transport)).await;
+/// let broken = conformance::run(&Proxied::new(proxy, transport).secrets(["hunter2"])).await;
 /// assert!(broken.is_empty(), "{broken:#?}");
 /// # Ok(()) }
 /// ```
@@ -27,13 +27,38 @@ use crate::proxy::{Blow, Fault, FaultProxy};
 pub struct Proxied<T> {
     proxy: FaultProxy,
     transport: Arc<T>,
+    refused: Option<Arc<T>>,
+    secrets: Vec<String>,
+    patience: Duration,
 }
 
 impl<T: Transport> Proxied<T> {
     /// A transport that dials the proxy's [`addr`](FaultProxy::addr).
     #[must_use]
     pub fn new(proxy: FaultProxy, transport: T) -> Self {
-        Self { proxy, transport: Arc::new(transport) }
+        let patience = super::PATIENCE;
+        Self { proxy, transport: Arc::new(transport), refused: None, secrets: Vec::new(), patience }
+    }
+
+    /// [`Environment::refused`]: one that dials the proxy too, with credentials that the server does not accept.
+    #[must_use]
+    pub fn refused(mut self, transport: T) -> Self {
+        self.refused = Some(Arc::new(transport));
+        self
+    }
+
+    /// [`Environment::secrets`], instead of none.
+    #[must_use]
+    pub fn secrets(mut self, secrets: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.secrets = secrets.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// [`Environment::patience`], instead of 5 seconds.
+    #[must_use]
+    pub const fn patience(mut self, patience: Duration) -> Self {
+        self.patience = patience;
+        self
     }
 }
 
@@ -62,5 +87,17 @@ impl<T: Transport> Environment for Proxied<T> {
 
     async fn until_open(&self, count: usize) {
         self.proxy.wait_until(|seen| seen.open == count as u64).await;
+    }
+
+    fn refused(&self) -> Option<Arc<T>> {
+        self.refused.clone()
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        self.secrets.clone()
+    }
+
+    fn patience(&self) -> Duration {
+        self.patience
     }
 }

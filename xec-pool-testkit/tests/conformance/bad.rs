@@ -23,7 +23,7 @@ use super::mocked::Mocked;
 
 const SECRET: &str = "hunter2";
 
-/// An honest transport in bad hands.
+/// An honest one in bad hands.
 struct Bad {
     honest: Mocked,
     /// The promise it breaks.
@@ -137,6 +137,9 @@ impl Transport for BadTransport {
 
     async fn connect(&self, cx: ConnectContext) -> Result<Held, Excuse> {
         let bad = Arc::clone(&self.0);
+        if bad.breaks("the refused") {
+            return Err(Excuse(format!("wrong: {SECRET}")));
+        }
         if bad.breaks("a_pool_of_them_recovers") && bad.dials.fetch_add(1, Ordering::Relaxed) >= 2 {
             return Err(Excuse("two are enough".to_owned()));
         }
@@ -239,6 +242,10 @@ impl Environment for BadEnvironment {
         self.bad.honest.until_open(count).await;
     }
 
+    fn refused(&self) -> Option<Arc<BadTransport>> {
+        self.bad.breaks("a refused login").then(|| Arc::new(BadTransport(Bad::new("the refused"))))
+    }
+
     fn secrets(&self) -> Vec<String> {
         vec![SECRET.to_owned()]
     }
@@ -249,39 +256,45 @@ async fn without_a_bad_deed_no_promise_is_broken() {
     assert_eq!(conformance::run(&BadEnvironment::new("none")).await, []);
 }
 
-/// One test for each promise: it is broken, and named.
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_only_a_refused_login_shows_is_found() {
+    let broken = conformance::run(&BadEnvironment::new("a refused login")).await;
+    let [broken] = &broken[..] else { panic!("one promise is broken: {broken:?}") };
+    assert_eq!((broken.promise, broken.how.contains(SECRET)), ("errors_hold_no_secret", false), "{broken}");
+}
+
+/// One test for each promise: it is broken, and for the reason that it is broken by.
 macro_rules! broken {
-    ($($promise:ident)+) => {
+    ($($promise:ident: $how:literal)+) => {
         $(
             #[tokio::test(start_paused = true)]
             async fn $promise() {
                 let environment = BadEnvironment::new(stringify!($promise));
                 let broken = conformance::$promise(&environment).await.expect_err("it is broken");
-                assert_eq!(broken.promise, stringify!($promise));
-                println!("{broken}");
+                assert!(broken.how.contains($how), "{broken}");
             }
         )+
     };
 }
 
 broken! {
-    a_new_connection_passes_every_check
-    connect_honours_its_token
-    dropping_connect_leaves_nothing_open
-    a_peer_that_is_away_is_worth_a_retry
-    an_idle_check_notices_silence
-    a_check_notices_death
-    dropping_a_check_leaves_it_closable
-    is_broken_never_takes_it_back
-    is_broken_asks_nobody
-    a_death_is_signalled
-    the_token_ends_a_lent_connection
-    connections_are_independent
-    a_pool_of_them_recovers
-    errors_hold_no_secret
-    close_ends_it
-    close_of_a_frozen_peer_is_bounded
-    close_of_a_dead_peer_is_bounded
-    dropping_close_ends_it
-    dropping_a_connection_ends_it
+    a_new_connection_passes_every_check: "the check Return fails"
+    connect_honours_its_token: "cancelled before: not within 5s: the peer sees 0 open connections"
+    dropping_connect_leaves_nothing_open: "connect, dropped after"
+    a_peer_that_is_away_is_worth_a_retry: "which is never retried"
+    an_idle_check_notices_silence: "the idle check passes although the peer says nothing"
+    a_check_notices_death: "the idle check fails"
+    dropping_a_check_leaves_it_closable: "after a check that was dropped after 1 polls: close for the reason"
+    is_broken_never_takes_it_back: "it has been true and is false again"
+    is_broken_asks_nobody: "it takes more than a millisecond a look"
+    a_death_is_signalled: "nobody calls `lost` when the peer dies"
+    the_token_ends_a_lent_connection: "the peer sees 0 open connections"
+    connections_are_independent: "the peer sees 2 open connections"
+    a_pool_of_them_recovers: "after all connections have died"
+    errors_hold_no_secret: "a secret is shown"
+    close_ends_it: "the peer sees 0 open connections"
+    close_of_a_frozen_peer_is_bounded: "takes longer than 5s"
+    close_of_a_dead_peer_is_bounded: "takes longer than 5s"
+    dropping_close_ends_it: "close, dropped after"
+    dropping_a_connection_ends_it: "the peer sees 0 open connections"
 }

@@ -8,5 +8,9 @@ mod mocked;
 #[cfg(feature = "proxy")]
 mod echo;
 
+// What the ready-made environment is told.
+#[cfg(feature = "proxy")]
+mod proxied;
+
 // A transport for every bad deed.
 mod bad;
