@@ -55,13 +55,17 @@ impl SshdContainer {
     ///
     /// # Errors
     ///
-    /// As [`pause`](Self::pause); also when sshd does not come back.
+    /// As [`pause`](Self::pause); also when sshd does not come back, or when its
+    /// [`lifetime`](crate::container::SshdContainerBuilder::lifetime) is over.
     pub async fn restart(&self) -> io::Result<()> {
         if self.is_running().await? {
             self.kill().await?;
         }
         self.container().start().await.map_err(io::Error::other)?;
-        self.locate().await?;
+        let located = self.locate().await;
+        // One that has ended again is nowhere.
+        self.has_not_ended().await?;
+        located?;
         self.listens().await
     }
 

@@ -33,8 +33,9 @@ RUN mkdir -m 0700 /root && mkdir -m 1777 /tmp
 ";
 
 const TOOLS: &[&str] = &[
-    "cat", "chmod", "dd", "echo", "env", "false", "head", "hostname", "id", "kill", "ln", "ls", "mkdir", "mkfifo",
-    "mv", "printf", "rm", "seq", "sleep", "stat", "tail", "tee", "test", "touch", "tr", "true", "uname", "wc", "yes",
+    "cat", "chmod", "date", "dd", "echo", "env", "false", "head", "hostname", "id", "kill", "ln", "ls", "mkdir",
+    "mkfifo", "mv", "printf", "rm", "seq", "sleep", "stat", "tail", "tee", "test", "touch", "tr", "true", "uname",
+    "wc", "yes",
 ];
 
 /// The image every container runs; made on first use, then found by its tag.

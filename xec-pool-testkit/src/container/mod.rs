@@ -13,10 +13,19 @@
 //!
 //! # What is cleaned up
 //!
-//! A container goes when it is dropped, also by a panic. Ctrl-C and `SIGTERM` remove all of this process's. What a
-//! killed process leaves ends by itself when its
-//! [`lifetime`](crate::container::SshdContainerBuilder::lifetime) is over, and the next process that starts one
-//! removes what is left of it.
+//! | what happens | what goes | what stays |
+//! |---|---|---|
+//! | a drop, a panic | the container, its network, its folder | nothing |
+//! | Ctrl-C: `SIGINT`, `SIGTERM`, `SIGQUIT` | all containers, networks and folders of this process | nothing |
+//! | `SIGKILL`; a runtime that ends first | a container that runs, when its [`lifetime`] is over | the others |
+//!
+//! What stays of a killed process is removed by the next one that starts a container: networks at once, containers when
+//! their time is over, paused ones too. Its folder (`xec-pool-container-…`, in the temporary directory) is yours.
+//!
+//! With the first container those three signals are taken for the whole process: it ends by them as before, but only
+//! after it has cleaned up, a minute later at most.
+//!
+//! [`lifetime`]: crate::container::SshdContainerBuilder::lifetime
 //!
 //! # Examples
 //!
@@ -54,6 +63,9 @@ mod image;
 // From a builder to a server that listens.
 mod start;
 
+// What is in it when it starts.
+mod boot;
+
 // What can happen to it.
 mod faults;
 
@@ -62,6 +74,9 @@ mod inside;
 
 // What earlier processes left.
 mod sweep;
+
+// What this one leaves when it is interrupted: nothing.
+mod interrupt;
 
 pub use self::start::SshdContainerBuilder;
 use crate::keys;
@@ -193,7 +208,7 @@ impl Drop for SshdContainer {
             return drop(container);
         }
         let alone = std::thread::spawn(move || {
-            // Without a runtime it stays, and ends by itself.
+            // Without a runtime it stays, as if we had been killed.
             if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
                 runtime.block_on(async { drop(container) });
             }

@@ -20,49 +20,15 @@ use testcontainers::{
 
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 
-use super::{PATIENCE, PORT, SshdContainer, image, sweep};
+use super::{
+    PATIENCE, PORT, SshdContainer,
+    boot::{DEFAULTS, GROUP, PASSWD, RUN},
+    image, interrupt, sweep,
+};
 use crate::keys::{self, TestKey};
 
 /// Longer than any test, shorter than a lunch.
 const LIFETIME: Duration = Duration::from_secs(15 * 60);
-
-const PASSWD: &str = "\
-root:x:0:0:root:/root:/bin/sh
-sshd:x:100:65534::/run/sshd:/bin/false
-tester:x:1000:1000::/home/tester:/bin/sh
-nobody:x:65534:65534::/:/bin/false
-";
-
-const GROUP: &str = "root:x:0:\ntester:x:1000:\nnogroup:x:65534:\n";
-
-/// `SetEnv SHLVL=5`: see `LocalSshd`.
-const DEFAULTS: &str = "\
-HostKey /etc/ssh/host_key
-AuthorizedKeysFile /etc/ssh/authorized_keys
-PermitRootLogin prohibit-password
-PasswordAuthentication no
-KbdInteractiveAuthentication no
-UsePAM no
-UseDNS no
-LogLevel VERBOSE
-SetEnv SHLVL=5
-Subsystem sftp internal-sftp
-";
-
-/// `$1`: seconds to live, `$2`: whether penalties are left on. The server is the first process, so its end is the
-/// container's. Dropbear takes no configuration from us, and no key in OpenSSH's form.
-const RUN: &str = "\
-(sleep \"$1\"; kill 1) &
-if [ -x /usr/sbin/sshd ]; then
-  if [ \"$2\" = no ] && /usr/sbin/sshd -t -o PerSourcePenalties=no 2>/dev/null; then
-    exec /usr/sbin/sshd -D -e -o PerSourcePenalties=no
-  fi
-  exec /usr/sbin/sshd -D -e
-fi
-mkdir -p /etc/dropbear
-[ -e /etc/dropbear/key ] || dropbearconvert openssh dropbear /etc/ssh/host_key /etc/dropbear/key
-exec dropbear -F -E -s -p 22 -r /etc/dropbear/key
-";
 
 /// How often one that starts is asked whether it listens.
 const STEP: Duration = Duration::from_millis(10);
@@ -101,8 +67,9 @@ impl SshdContainerBuilder {
         self
     }
 
-    /// The network it is on, made on first use and removed with the last container of this process on it. Without it,
-    /// it has one for itself. Docker has addresses for some thirty networks.
+    /// The network it is on, made on first use and removed with the last container on it. The name is this process's
+    /// own: another's is another network. Without it, it has one for itself. Docker has addresses for some thirty
+    /// networks.
     pub fn network(mut self, name: impl Into<String>) -> Self {
         self.network = Some(name.into());
         self
@@ -127,7 +94,8 @@ impl SshdContainerBuilder {
         self
     }
 
-    /// How long it lives at most, so that what a killed test leaves behind ends by itself. Default: 15 minutes.
+    /// How long it lives at most, restarts included, so that what a killed test leaves behind ends by itself. A paused
+    /// one cannot, and goes when another process starts one. Default: 15 minutes.
     pub const fn lifetime(mut self, at_most: Duration) -> Self {
         self.lifetime = at_most;
         self
@@ -141,7 +109,8 @@ impl SshdContainerBuilder {
     ///
     /// # Cancel safety
     ///
-    /// Safe to drop at any await: what was started by then is removed in the background.
+    /// Safe to drop at any await: what was started by then is removed in the background. That needs the runtime: one
+    /// that ends meanwhile leaves a container, its network and its folder, as a killed process does.
     pub async fn start(self) -> io::Result<SshdContainer> {
         // In a task of its own: a start that is dropped in the middle would leave what it started.
         tokio::spawn(self.start_now()).await.map_err(io::Error::other)?
@@ -169,12 +138,16 @@ impl SshdContainerBuilder {
 
     async fn start_now(self) -> io::Result<SshdContainer> {
         let docker = engine().await?;
+        interrupt::watch(&docker).await?;
         sweep::once(&docker).await;
-        let home = TempDir::with_prefix("xec-pool-container-")?;
+        let image = image::image().await?;
+        let door = interrupt::DOOR.read().await;
+        let home = TempDir::with_prefix(interrupt::folder_prefix())?;
         TestKey { name: "id_ed25519", ..keys::USER_ED25519 }.write_to(home.path())?;
         std::fs::write(home.path().join("known_hosts"), keys::HOST_ED25519.known_hosts_line("*"))?;
-        let network = self.network.clone().unwrap_or_else(new_network);
-        let container = self.request(image::image().await?, &network).start().await.map_err(io::Error::other)?;
+        let network = interrupt::network_prefix() + &self.network.clone().unwrap_or_else(new_network);
+        let container = self.request(image, &network).start().await.map_err(io::Error::other)?;
+        drop(door);
         let addr = Mutex::new(locate(&container).await?);
         let sshd = SshdContainer { container: Some(container), docker, network, home, addr };
         sshd.listens().await?;
@@ -184,12 +157,14 @@ impl SshdContainerBuilder {
     fn request(self, image: GenericImage, network: &str) -> ContainerRequest<GenericImage> {
         let authorized: String = keys::USERS.iter().map(|key| key.public).collect();
         let lifetime = self.lifetime.as_secs().to_string();
+        let ends = (sweep::since_1970() + self.lifetime).as_secs().to_string();
         let config = self.config_text();
         let request = image
             .with_exposed_port(PORT.tcp())
             .with_network(network)
             .with_cap_add("NET_ADMIN") // to cut itself off
-            .with_label(sweep::LABEL, lifetime.clone())
+            .with_label(sweep::ENDS, ends)
+            .with_label(interrupt::PROCESS, interrupt::process())
             .with_copy_to("/run/sshd/.keep", Vec::new())
             .with_copy_to("/home/tester/.keep", Vec::new())
             .with_copy_to("/etc/passwd", PASSWD.as_bytes().to_vec())
@@ -238,10 +213,7 @@ impl SshdContainer {
     pub(super) async fn listens(&self) -> io::Result<()> {
         let began = tokio::time::Instant::now();
         while !greets(self.addr()).await {
-            if !self.is_running().await? {
-                let said = self.log().await?.join("\n");
-                return Err(io::Error::other(format!("sshd does not start: {said}")));
-            }
+            self.has_not_ended().await?;
             if began.elapsed() > PATIENCE {
                 let text = format!("sshd in its container says nothing for {PATIENCE:?}");
                 return Err(io::Error::new(io::ErrorKind::TimedOut, text));
@@ -249,6 +221,15 @@ impl SshdContainer {
             tokio::time::sleep(STEP).await;
         }
         Ok(())
+    }
+
+    /// Else says what it said last.
+    pub(super) async fn has_not_ended(&self) -> io::Result<()> {
+        if self.is_running().await? {
+            return Ok(());
+        }
+        let said = self.log().await?.join("\n");
+        Err(io::Error::other(format!("sshd does not start: {said}")))
     }
 }
 
@@ -275,8 +256,7 @@ async fn engine() -> io::Result<Docker> {
 
 fn new_network() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(0);
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    format!("{}{}-{number}", sweep::NETWORK, std::process::id())
+    NEXT.fetch_add(1, Ordering::Relaxed).to_string()
 }
 
 pub(super) async fn locate(container: &ContainerAsync<GenericImage>) -> io::Result<SocketAddr> {

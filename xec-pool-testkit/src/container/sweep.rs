@@ -8,12 +8,15 @@ use std::{
 
 use testcontainers::bollard::{
     Docker,
+    models::{ContainerSummary, ContainerSummaryStateEnum},
     query_parameters::{ListContainersOptions, RemoveContainerOptions},
 };
 use tokio::sync::OnceCell;
 
-/// On every container: how many seconds it lives.
-pub(super) const LABEL: &str = "xec-pool-test.lifetime";
+use super::interrupt;
+
+/// On every container: the second since 1970 at which its time is over.
+pub(super) const ENDS: &str = "xec-pool-test.ends";
 
 /// How every network's name begins; then comes the number of its process.
 pub(super) const NETWORK: &str = "xec-pool-test-";
@@ -33,23 +36,36 @@ pub(super) async fn once(docker: &Docker) {
 }
 
 async fn containers(docker: &Docker) {
-    let ours = HashMap::from([("label".to_owned(), vec![LABEL.to_owned()])]);
-    let options = ListContainersOptions { all: true, filters: Some(ours), ..Default::default() };
-    for container in docker.list_containers(Some(options)).await.unwrap_or_default() {
-        let lifetime = container.labels.and_then(|labels| labels.get(LABEL)?.parse().ok()).map(Duration::from_secs);
-        if let (Some(id), Some(created), Some(lifetime)) = (container.id, container.created, lifetime)
-            && is_over(created, lifetime)
+    let now = since_1970();
+    for container in labelled(docker, ENDS).await {
+        if is_stale(&container, now)
+            && let Some(id) = container.id
         {
-            let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
-            let _ = docker.remove_container(&id, Some(options)).await;
+            remove(docker, &id).await;
         }
     }
 }
 
-fn is_over(created: i64, lifetime: Duration) -> bool {
-    let created = Duration::from_secs(u64::try_from(created).unwrap_or(0));
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    now > created + lifetime + GRACE
+/// Containers, running or not, with this label, or with this `label=value`.
+pub(super) async fn labelled(docker: &Docker, label: &str) -> Vec<ContainerSummary> {
+    let ours = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
+    let options = ListContainersOptions { all: true, filters: Some(ours), ..Default::default() };
+    docker.list_containers(Some(options)).await.unwrap_or_default()
+}
+
+pub(super) async fn remove(docker: &Docker, id: &str) {
+    let options = RemoveContainerOptions { force: true, v: true, ..Default::default() };
+    let _ = docker.remove_container(id, Some(options)).await;
+}
+
+/// One that runs ends by itself, and knows better when. A frozen one cannot.
+fn is_stale(container: &ContainerSummary, now: Duration) -> bool {
+    let ends = container.labels.as_ref().and_then(|labels| labels.get(ENDS)?.parse().ok()).map(Duration::from_secs);
+    container.state != Some(ContainerSummaryStateEnum::RUNNING) && ends.is_some_and(|ends| now > ends + GRACE)
+}
+
+pub(super) fn since_1970() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 /// The engine refuses to remove one that somebody is on.
@@ -57,8 +73,7 @@ async fn networks(docker: &Docker) {
     if !Path::new("/proc/self").exists() {
         return;
     }
-    let names = docker.list_networks(None).await.unwrap_or_default().into_iter().filter_map(|network| network.name);
-    for name in names {
+    for name in interrupt::networks(docker, NETWORK).await {
         let process = name.strip_prefix(NETWORK).and_then(|rest| rest.split('-').next());
         if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
             let _ = docker.remove_network(&name).await;
@@ -71,11 +86,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_has_outlived_its_time_is_swept() {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs();
-        let ago = |seconds: u64| i64::try_from(now - seconds).expect("it is before the end of time");
-        assert!(!is_over(ago(10), Duration::from_secs(1)), "within the grace");
-        assert!(is_over(ago(100), Duration::from_secs(1)));
-        assert!(!is_over(ago(100), Duration::from_secs(900)));
+    fn only_what_has_outlived_its_time_and_cannot_end_by_itself_is_swept() {
+        let stale = |state, ends: &str| {
+            let labels = Some(HashMap::from([(ENDS.to_owned(), ends.to_owned())]));
+            is_stale(&ContainerSummary { labels, state: Some(state), ..Default::default() }, Duration::from_secs(1000))
+        };
+        for state in [ContainerSummaryStateEnum::PAUSED, ContainerSummaryStateEnum::EXITED] {
+            assert!(stale(state, "900"));
+            assert!(!stale(state, "990"), "within the grace");
+            assert!(!stale(state, "1900"));
+            assert!(!stale(state, "never"));
+        }
+        assert!(!stale(ContainerSummaryStateEnum::RUNNING, "900"));
     }
 }

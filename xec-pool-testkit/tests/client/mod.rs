@@ -3,8 +3,12 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     path::PathBuf,
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
 };
+
+/// Reaching it fails the test.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// Where to log in, and how.
 pub(crate) struct Login {
@@ -88,6 +92,19 @@ pub(crate) fn victim(test: &str, environment: &[(&str, &str)]) -> (Child, Vec<St
         .find_map(|line| Some(line.split_once(VICTIM)?.1.split_whitespace().map(str::to_owned).collect()))
         .expect("it says where it is");
     (child, words)
+}
+
+/// How it ended; nobody waits for ever.
+pub(crate) fn end_of(victim: &mut Child) -> ExitStatus {
+    let began = Instant::now();
+    while began.elapsed() < LONG {
+        if let Some(status) = victim.try_wait().expect("it can be asked") {
+            return status;
+        }
+        std::thread::yield_now();
+    }
+    let _ = victim.kill();
+    panic!("it does not end");
 }
 
 pub(crate) fn kill(signal: &str, pid: u32) {

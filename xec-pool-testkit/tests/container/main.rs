@@ -1,21 +1,19 @@
 //! sshd in containers, seen by OpenSSH's own client and by a bare socket.
 
-use std::{
-    process::Child,
-    time::{Duration, Instant},
-};
+use std::{process::Child, time::Duration};
 
 use testcontainers::core::client::docker_client_instance;
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 use xec_pool_testkit::SshdContainer;
 
 // OpenSSH's client, and the victim of some tests.
+#[path = "../client/mod.rs"]
 mod client;
 
-use self::client::{Login, echoes};
+// What is left of them in the end.
+mod leftovers;
 
-/// Reaching it fails the test.
-const LONG: Duration = Duration::from_secs(60);
+use self::client::{Login, echoes};
 
 /// What nobody answers is not answered within this either.
 const SHORT: Duration = Duration::from_millis(300);
@@ -182,79 +180,4 @@ async fn several_are_hit_at_once_and_each_by_what_is_meant_for_it() {
         tokio::join!(knock(frozen), knock(cut), knock(well)),
         (Knock::Silent, Knock::Unreachable, Knock::Greeted)
     );
-}
-
-/// Whether the engine still has this container.
-async fn exists(id: &str) -> bool {
-    let docker = docker_client_instance().await.expect("an engine");
-    docker.inspect_container(id, None).await.is_ok()
-}
-
-#[tokio::test]
-async fn a_panic_and_a_drop_outside_of_a_runtime_leave_nothing_behind() {
-    let sshd = start().await;
-    let id = sshd.id().to_owned();
-    std::thread::spawn(move || drop(sshd)).join().expect("dropping it there is fine");
-    assert!(!exists(&id).await);
-    let (tell, told) = tokio::sync::oneshot::channel();
-    let panicked = tokio::spawn(async move {
-        let sshd = start().await;
-        let _ = tell.send(sshd.id().to_owned());
-        panic!("as tests do");
-    });
-    let id = told.await.expect("it started");
-    assert!(panicked.await.is_err());
-    assert!(!exists(&id).await);
-}
-
-#[tokio::test]
-async fn a_start_that_is_dropped_leaves_nothing_behind() {
-    let network = format!("xec-pool-dropped-{}", std::process::id());
-    let begun = SshdContainer::builder().network(&network).start();
-    assert!(timeout(Duration::from_millis(150), begun).await.is_err(), "nobody starts that fast");
-    let docker = docker_client_instance().await.expect("an engine");
-    // It appears, and goes again with its network.
-    let began = Instant::now();
-    let mut seen = false;
-    while began.elapsed() < LONG {
-        match (docker.inspect_network(&network, None).await.is_ok(), seen) {
-            (false, true) => return,
-            (here, _) => seen |= here,
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("its network is still there, or never was");
-}
-
-#[tokio::test]
-async fn one_whose_time_is_over_ends_by_itself() {
-    let sshd = SshdContainer::builder().lifetime(Duration::from_secs(1)).start().await.expect("it starts");
-    let began = Instant::now();
-    while sshd.is_running().await.expect("the engine knows it") {
-        assert!(began.elapsed() < LONG);
-    }
-    assert!(began.elapsed() > Duration::from_millis(300), "and not before");
-}
-
-/// Three containers, in three states.
-async fn be_the_victim() {
-    let all = SshdContainer::builder().start_many(3).await.expect("they start");
-    all[0].pause().await.expect("paused");
-    all[1].kill().await.expect("killed");
-    client::say(&[all[0].id(), all[1].id(), all[2].id()].join(" "));
-    std::future::pending::<()>().await;
-}
-
-#[tokio::test]
-async fn an_interrupted_process_leaves_nothing_behind() {
-    if client::is_victim() {
-        return be_the_victim().await;
-    }
-    let (mut victim, ids) = client::victim("an_interrupted_process_leaves_nothing_behind", &[]);
-    client::kill("-INT", victim.id());
-    assert!(!victim.wait().expect("it ends").success());
-    assert_eq!(ids.len(), 3);
-    for id in ids {
-        assert!(!exists(&id).await);
-    }
 }

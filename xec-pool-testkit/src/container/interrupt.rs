@@ -1,0 +1,107 @@
+//! Ctrl-C and its like: what this process has on the engine goes before the process does.
+
+use std::{
+    env, fs,
+    hash::{BuildHasher as _, Hasher as _, RandomState},
+    io, mem,
+    sync::OnceLock,
+    thread,
+    time::Duration,
+};
+
+use signal_hook::{
+    consts::{SIGINT, SIGQUIT, SIGTERM},
+    iterator::Signals,
+    low_level::emulate_default_handler,
+};
+use testcontainers::bollard::Docker;
+use tokio::{
+    runtime,
+    sync::{OnceCell, RwLock},
+    time::timeout,
+};
+
+use super::{PATIENCE, sweep};
+
+/// On every container: whose it is.
+pub(super) const PROCESS: &str = "xec-pool-test.process";
+
+/// How the name of every folder begins; then comes its process.
+const FOLDER: &str = "xec-pool-container-";
+
+/// Held, and read, by whoever is making a container; taken for good when we are asked to end.
+pub(super) static DOOR: RwLock<()> = RwLock::const_new(());
+
+/// A container on its way is worth this wait, and no more.
+const HURRY: Duration = Duration::from_secs(10);
+
+/// This process, as no other is called: numbers come again, and are not the same everywhere.
+pub(super) fn process() -> &'static str {
+    static NAME: OnceLock<String> = OnceLock::new();
+    NAME.get_or_init(|| format!("{}-{:016x}", std::process::id(), RandomState::new().build_hasher().finish()))
+}
+
+/// How the networks of this process are called, up to their own names.
+pub(super) fn network_prefix() -> String {
+    format!("{}{}-", sweep::NETWORK, process())
+}
+
+pub(super) fn folder_prefix() -> String {
+    format!("{FOLDER}{}-", process())
+}
+
+/// From now on, until the process ends, on a thread of its own.
+pub(super) async fn watch(docker: &Docker) -> io::Result<()> {
+    static WATCHED: OnceCell<()> = OnceCell::const_new();
+    let begin = || async {
+        let (signals, docker) = (Signals::new([SIGINT, SIGTERM, SIGQUIT])?, docker.clone());
+        let name = "xec-pool containers".to_owned();
+        thread::Builder::new().name(name).spawn(move || clean_up_and_end(signals, &docker)).map(drop)
+    };
+    WATCHED.get_or_try_init(begin).await.map(drop)
+}
+
+fn clean_up_and_end(mut signals: Signals, docker: &Docker) {
+    for signal in signals.forever() {
+        if let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() {
+            let _ = runtime.block_on(async { timeout(PATIENCE, everything(docker)).await });
+        }
+        folders();
+        // As if nobody had listened.
+        let _ = emulate_default_handler(signal);
+    }
+}
+
+/// Tests go on meanwhile: what they drop themselves is gone, and that is all that is asked for.
+async fn everything(docker: &Docker) {
+    // Never opened again.
+    mem::forget(timeout(HURRY, DOOR.write()).await);
+    let ours = format!("{PROCESS}={}", process());
+    loop {
+        let left = sweep::labelled(docker, &ours).await;
+        if left.is_empty() {
+            break;
+        }
+        for id in left.into_iter().filter_map(|container| container.id) {
+            sweep::remove(docker, &id).await;
+        }
+    }
+    for name in networks(docker, &network_prefix()).await {
+        let _ = docker.remove_network(&name).await;
+    }
+}
+
+/// The names of networks that begin so.
+pub(super) async fn networks(docker: &Docker, prefix: &str) -> Vec<String> {
+    let all = docker.list_networks(None).await.unwrap_or_default();
+    all.into_iter().filter_map(|network| network.name).filter(|name| name.starts_with(prefix)).collect()
+}
+
+fn folders() {
+    let prefix = folder_prefix();
+    for entry in fs::read_dir(env::temp_dir()).into_iter().flatten().flatten() {
+        if entry.file_name().to_string_lossy().starts_with(&prefix) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! How containers end: dropped, interrupted, killed, out of time.
+
+use std::{
+    collections::HashMap,
+    future::poll_fn,
+    pin::Pin,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use futures_core::Stream;
+use testcontainers::{
+    GenericImage, ImageExt as _,
+    bollard::{
+        errors::Error,
+        models::EventMessage,
+        query_parameters::{EventsOptions, RemoveContainerOptions},
+    },
+    core::client::docker_client_instance,
+    runners::AsyncRunner as _,
+};
+use tokio::time::timeout;
+use xec_pool_testkit::SshdContainer;
+
+use super::{
+    client::{self, LONG},
+    start,
+};
+
+/// Whether the engine still has this container.
+async fn exists(id: &str) -> bool {
+    let docker = docker_client_instance().await.expect("an engine");
+    docker.inspect_container(id, None).await.is_ok()
+}
+
+#[tokio::test]
+async fn a_panic_and_a_drop_outside_of_a_runtime_leave_nothing_behind() {
+    let sshd = start().await;
+    let id = sshd.id().to_owned();
+    std::thread::spawn(move || drop(sshd)).join().expect("dropping it there is fine");
+    assert!(!exists(&id).await);
+    let (tell, told) = tokio::sync::oneshot::channel();
+    let panicked = tokio::spawn(async move {
+        let sshd = start().await;
+        let _ = tell.send(sshd.id().to_owned());
+        panic!("as tests do");
+    });
+    let id = told.await.expect("it started");
+    assert!(panicked.await.is_err());
+    assert!(!exists(&id).await);
+}
+
+/// What happens to a network of this process, in order, from a moment ago on.
+async fn next_on_network(events: &mut (impl Stream<Item = Result<EventMessage, Error>> + Unpin), name: &str) -> String {
+    loop {
+        let event = timeout(LONG, poll_fn(|cx| Pin::new(&mut *events).poll_next(cx))).await.expect("it happens");
+        let event = event.expect("the engine goes on").expect("the engine tells");
+        let of = event.actor.and_then(|actor| actor.attributes?.remove("name")).unwrap_or_default();
+        if let (Some(action @ ("create" | "destroy")), true) = (event.action.as_deref(), of.ends_with(name)) {
+            return action.to_owned();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_start_that_is_dropped_leaves_nothing_behind() {
+    let docker = docker_client_instance().await.expect("an engine");
+    let name = format!("-dropped-{}", std::process::id());
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs().to_string();
+    // Dropped as soon as it is begun.
+    let begun = SshdContainer::builder().network(&name).start();
+    assert!(timeout(Duration::ZERO, begun).await.is_err());
+    let networks = HashMap::from([("type".to_owned(), vec!["network".to_owned()])]);
+    let options = EventsOptions { since: Some(since), filters: Some(networks), ..Default::default() };
+    let mut events = Box::pin(docker.events(Some(options)));
+    assert_eq!(next_on_network(&mut events, &name).await, "create");
+    assert_eq!(next_on_network(&mut events, &name).await, "destroy");
+}
+
+#[tokio::test]
+async fn one_whose_time_is_over_ends_by_itself_for_good() {
+    let sshd = SshdContainer::builder().lifetime(Duration::from_secs(2)).start().await.expect("it starts");
+    let began = Instant::now();
+    while sshd.is_running().await.expect("the engine knows it") {
+        assert!(began.elapsed() < LONG);
+    }
+    assert!(began.elapsed() > Duration::from_millis(300), "and not before");
+    let error = sshd.restart().await.expect_err("that does not give it more");
+    assert!(error.to_string().contains("its time is over"), "{error}");
+}
+
+#[tokio::test]
+async fn a_frozen_one_whose_time_is_over_is_swept_by_the_next_process_and_no_live_one_is() {
+    if client::is_victim() {
+        // Its first start sweeps.
+        let _sshd = start().await;
+        return client::say("");
+    }
+    let sshd = start().await;
+    let docker = docker_client_instance().await.expect("an engine");
+    let shown = docker.inspect_container(sshd.id(), None).await.expect("it is there");
+    let image = shown.config.and_then(|config| config.image).expect("it has one");
+    let (name, tag) = image.rsplit_once(':').expect("with a tag");
+    let over = || {
+        let one = GenericImage::new(name, tag).with_cmd(["sleep", "600"]).with_label("xec-pool-test.ends", "1");
+        one.start()
+    };
+    let (frozen, live) = (over().await.expect("it starts"), over().await.expect("it starts"));
+    frozen.pause().await.expect("paused");
+    let (mut sweeper, _) = client::victim(
+        "leftovers::a_frozen_one_whose_time_is_over_is_swept_by_the_next_process_and_no_live_one_is",
+        &[],
+    );
+    assert!(client::end_of(&mut sweeper).success());
+    assert!(!exists(frozen.id()).await);
+    assert!(exists(live.id()).await, "one that runs is trusted to end by itself");
+    assert!(exists(sshd.id()).await);
+}
+
+/// Containers in all states; one is gone already, and only the engine knows.
+async fn be_the_victim() {
+    let all = SshdContainer::builder().start_many(4).await.expect("they start");
+    let docker = docker_client_instance().await.expect("an engine");
+    let force = RemoveContainerOptions { force: true, ..Default::default() };
+    docker.remove_container(all[0].id(), Some(force)).await.expect("removed");
+    all[1].pause().await.expect("paused");
+    all[2].kill().await.expect("killed");
+    let named = SshdContainer::builder().network("named").start().await.expect("it starts");
+    let ids: Vec<&str> = all.iter().map(SshdContainer::id).chain([named.id()]).collect();
+    client::say(&ids.join(" "));
+    std::future::pending::<()>().await;
+}
+
+#[tokio::test]
+async fn an_interrupted_process_leaves_nothing_behind() {
+    if client::is_victim() {
+        return be_the_victim().await;
+    }
+    for signal in ["-INT", "-TERM"] {
+        let folder = tempfile::tempdir().expect("there is room");
+        let place = folder.path().to_str().expect("plain letters");
+        let (mut victim, ids) =
+            client::victim("leftovers::an_interrupted_process_leaves_nothing_behind", &[("TMPDIR", place)]);
+        assert_eq!(ids.len(), 5);
+        let networks = format!("xec-pool-test-{}-", victim.id());
+        assert_eq!(networks_called(&networks).await, 2);
+        client::kill(signal, victim.id());
+        assert_eq!(client::end_of(&mut victim).code(), None, "by the signal");
+        for id in ids {
+            assert!(!exists(&id).await);
+        }
+        assert_eq!(networks_called(&networks).await, 0);
+        assert_eq!(std::fs::read_dir(&folder).expect("it is there").count(), 0);
+    }
+}
+
+/// How many networks' names begin so.
+async fn networks_called(prefix: &str) -> usize {
+    let docker = docker_client_instance().await.expect("an engine");
+    let all = docker.list_networks(None).await.expect("the engine tells");
+    all.iter().filter(|network| network.name.as_ref().is_some_and(|name| name.starts_with(prefix))).count()
+}
