@@ -86,21 +86,23 @@
 //!
 //! # What to fault
 //!
-//! | the bad day | in no time ([`MockTransport`]) | on the wire (`FaultProxy`) | in SSH (`EmbeddedSsh`, `LocalSshd`) |
-//! |---|---|---|---|
-//! | nobody listens | `Step::fail(Unreachable)` | `Fault::Refuse` | `kill` |
-//! | the process dies | [`lose_all`](MockHandle::lose_all) | `Blow::Close` | `kill_connections` |
-//! | a router forgets the connection | | `Blow::Reset` | |
-//! | the cable is pulled | `Step::hang()` | `Fault::BlackHole` | |
-//! | the machine is frozen, or swaps | `Step::hang()` | `Fault::Freeze` | `pause`, `stop` |
-//! | it dies and nobody is told | [`break_connection`](MockHandle::break_connection) | `Fault::BlackHole` | |
-//! | a slow link | `Step::ok().slow(…)` | `Fault::Latency`, `Fault::Throttle` | `Fault::Delay` |
-//! | the login hangs | `Step::hang()` | `Fault::StallAfterBanner` | a fault at `Step::Banner`, `Kex`, `Auth` |
-//! | the answer is cut off | | `Fault::StrikeAfter` | a fault at `Step::MidOutput` |
-//! | a wrong password | `Step::fail(Credentials)` | | `accept_password` |
-//! | too many at once | `Step::fail(Throttled)` | | `max_startups`, `max_sessions` |
-//! | a reboot | | a script (`play`) | `restart` |
-//! | your own code panics | `Step::panic()` | | |
+//! | the bad day | in no time ([`MockTransport`]) | on the wire (`FaultProxy`) | in SSH (`EmbeddedSsh`, `LocalSshd`) | on another machine (`SshdContainer`) |
+//! |---|---|---|---|---|
+//! | nobody listens | `Step::fail(Unreachable)` | `Fault::Refuse` | `kill` (of `LocalSshd`) | `kill` |
+//! | the process dies | [`lose_all`](MockHandle::lose_all) | `Blow::Close` | `kill_connections` | `kill_connections` |
+//! | a router forgets the connection | | `Blow::Reset` | | |
+//! | the cable is pulled | `Step::hang()` | `Fault::BlackHole` | | `unplug`, `cut` |
+//! | the machine is frozen, or swaps | `Step::hang()` | `Fault::Freeze` | `pause`, `stop` | `pause` |
+//! | it dies and nobody is told | [`break_connection`](MockHandle::break_connection) | `Fault::BlackHole` | | `cut`, then `kill` |
+//! | a slow link | `Step::ok().slow(…)` | `Fault::Latency`, `Fault::Throttle` | `Fault::Delay` | |
+//! | the login hangs | `Step::hang()` | `Fault::StallAfterBanner` | a fault at `Step::Banner`, `Kex`, `Auth` | |
+//! | the answer is cut off | | `Fault::StrikeAfter` | a fault at `Step::MidOutput` | |
+//! | a wrong password | `Step::fail(Credentials)` | | `accept_password` | |
+//! | too many at once | `Step::fail(Throttled)` | | `max_startups`, `max_sessions`; lines of `config` | lines of `config` |
+//! | it can start no process | | | | `limit_processes` |
+//! | its disk is full | | | | `small_disk` |
+//! | a reboot | | a script (`play`) | `kill`, `kill_connections`, then `restart` (`LocalSshd`) | `restart` |
+//! | your own code panics | `Step::panic()` | | | |
 //!
 //! Ask after each: what did the caller see, and in time? Is the pool whole: as many leases as before, nothing left open
 //! ([`MockHandle::assert_none_left`], `FaultProxy::counters`)? Cancel callers while it lasts: most leaks hide there.

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     path::Path,
     process::Child,
     time::{Duration, Instant},
@@ -13,10 +13,7 @@ use xec_pool_testkit::{LocalSshd, keys};
 // OpenSSH's client, and the victim of some tests.
 mod client;
 
-use self::client::{Login, echoes};
-
-/// Reaching it fails the test.
-const LONG: Duration = Duration::from_secs(20);
+use self::client::{LONG, Login, echoes};
 
 fn start() -> LocalSshd {
     LocalSshd::start().unwrap_or_else(|error| panic!("{error}"))
@@ -76,6 +73,24 @@ fn it_shows_the_host_keys_it_is_given() {
         let sshd = LocalSshd::builder().host_keys(&[key]).start().expect("sshd starts");
         assert_eq!(run(&sshd, "echo trusted"), (Some(0), "trusted\n".into()));
     }
+}
+
+#[test]
+fn it_is_known_under_another_address_by_a_line_for_that() {
+    let sshd = start();
+    let elsewhere = TcpListener::bind("127.0.0.1:0").expect("loopback has ports");
+    let addr = elsewhere.local_addr().expect("it is bound");
+    let target = sshd.addr();
+    std::thread::spawn(move || {
+        let (client, _) = elsewhere.accept().expect("it comes");
+        let server = TcpStream::connect(target).expect("sshd listens");
+        let (mut up, mut down) = (client.try_clone().expect("a copy"), server.try_clone().expect("a copy"));
+        std::thread::spawn(move || std::io::copy(&mut up, &mut &server));
+        std::io::copy(&mut down, &mut &client)
+    });
+    std::fs::write(sshd.known_hosts_path(), sshd.known_hosts_line_for(addr)).expect("it is ours");
+    let there = Login { port: addr.port(), ..login(&sshd) };
+    assert_eq!(there.run("echo trusted"), (Some(0), "trusted\n".into()));
 }
 
 #[test]
@@ -176,7 +191,7 @@ fn one_whose_process_is_killed_ends_too_frozen_or_not() {
     let pids: Vec<u32> = pids.iter().map(|pid| pid.parse().expect("a number")).collect();
     assert!(pids.iter().all(|pid| is_running(*pid)));
     victim.kill().expect("it runs");
-    victim.wait().expect("it ends");
+    client::end_of(&mut victim);
     pids.into_iter().for_each(until_ended);
 }
 

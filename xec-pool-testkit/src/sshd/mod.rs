@@ -179,6 +179,12 @@ impl LocalSshd {
         known_hosts_line(self.host_key, self.addr)
     }
 
+    /// A line for a `known_hosts` that knows it under another address: that of a `FaultProxy` before it, say.
+    #[must_use]
+    pub fn known_hosts_line_for(&self, addr: SocketAddr) -> String {
+        known_hosts_line(self.host_key, addr)
+    }
+
     /// A folder that looks like the home of somebody who may log in: `.ssh/id_ed25519`, `.ssh/known_hosts`.
     #[must_use]
     pub fn home(&self) -> &Path {
@@ -235,7 +241,8 @@ impl LocalSshd {
         }
     }
 
-    /// Starts it again on the same port, after killing it if it still runs. Open connections go on.
+    /// Starts it again on the same port, after killing it if it still runs. Open connections go on; for a reboot call
+    /// [`kill`](Self::kill) and [`kill_connections`](Self::kill_connections) before.
     ///
     /// # Errors
     ///
