@@ -65,6 +65,9 @@ impl Options {
     }
 }
 
+/// Whose documentation shows what is behind such features; the others only test with them.
+const SHOWN_IN_DOCS: &str = "xec-pool-testkit";
+
 /// Nothing is printed after the last runner: its own last lines are what a reader looks for.
 pub(crate) fn run(options: &Options) -> Done {
     let runner = Runner { nextest: run::cargo_has("nextest"), options };
@@ -119,6 +122,15 @@ impl Runner<'_> {
             targets.iter().flat_map(|target| &target.required_features).map(String::as_str).collect();
         features.sort_unstable();
         features.dedup();
+        if package.name == SHOWN_IN_DOCS {
+            run::run(run::cargo("test").args([
+                "--doc",
+                "--package",
+                &package.name,
+                "--features",
+                &features.join(","),
+            ]))?;
+        }
         let mut command = self.command();
         command.args(["--package", &package.name, "--features", &features.join(",")]);
         for target in targets {
