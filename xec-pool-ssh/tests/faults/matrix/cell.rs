@@ -193,7 +193,10 @@ async fn recovered(found: &mut Found, place: &Place, over: Instant) {
         found.asks += 1;
         let seen = Seen::of(&answer);
         if found.recovery > RECOVERED {
-            found.problems.push(format!("works again after {:?}, {} asks: {answer:?}", found.recovery, found.asks));
+            found.problems.push(format!(
+                "it took {:?} and {} asks, the last of which got {answer:?}",
+                found.recovery, found.asks
+            ));
         } else if seen != Seen::Done && !may_pass(&seen) {
             found.problems.push(format!("while it recovered a caller got {answer:?}"));
         } else if seen != Seen::Done {
