@@ -6,6 +6,7 @@ use super::{Ask, Asked, Fact, Fate, Limits, Machine, Moment, SlotId, Span, limit
 use crate::{
     ConnectionState, FailureKind,
     machine::{
+        dialling::Dialling,
         facts::Again,
         notes::Note,
         queue::{Queue, Waiter},
@@ -216,4 +217,32 @@ fn a_connection_that_changes_hands_passes_through_idle_for_those_who_watch() {
     };
     let (idle, active) = (Some(ConnectionState::Idle), Some(ConnectionState::Active));
     assert_eq!(machine.notes.list.iter().filter_map(stepped).collect::<Vec<_>>(), [(active, idle), (idle, active)]);
+}
+
+#[test]
+fn a_throttled_dial_halves_how_many_go_at_once() {
+    let mut dialling = Dialling::new();
+    (0..2).for_each(|_| dialling.succeeded(4));
+    dialling.failed(FailureKind::Throttled, Span(0), Moment::START);
+    let starts = [0, 1, 2].map(|connecting| dialling.may_start(connecting, false, Moment::START));
+    assert_eq!(starts, [true, true, false], "two, of four");
+}
+
+#[test]
+fn a_back_off_is_over_when_it_ends() {
+    let mut dialling = Dialling::new();
+    dialling.failed(FailureKind::Unreachable, span("1s"), Moment::START);
+    let end = Moment::START.after(span("1s"));
+    let before = Moment(end.0 - 1);
+    assert_eq!([before, end].map(|now| dialling.is_held_back(now)), [true, false]);
+    assert_eq!([before, end].map(|now| dialling.next_try(false, now)), [end, Moment::NEVER]);
+}
+
+#[test]
+#[should_panic(expected = "was not validating")]
+fn a_report_of_a_check_that_nobody_ordered_is_a_bug() {
+    let mut machine = Machine::new(limits(0, 1), Moment::START);
+    machine.ask(Ask::default(), Moment::START);
+    let (slot, _) = machine.slots.all().next().expect("it dials");
+    machine.take(Fact::Passed(slot), Moment::START);
 }

@@ -321,3 +321,26 @@ fn a_warm_bears_with_sixteen_throttled_dials_and_no_more() {
     assert!(!told(15).contains("Warmed(1)"));
     assert!(told(16).contains("Warmed(1)"));
 }
+
+#[test]
+fn where_no_place_is_free_nobody_lacks_a_dial_that_backs_off() {
+    check(
+        limits(0, 2),
+        "
+        ask
+        connected 1
+        ask 5s
+        failed 2 unreachable 60s
+        limits 0 1
+        after 5s
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            connected 1: -> Lend(SlotId(1), Ticket(1))
+            ask 5s: Ticket(2) waits -> Connect(SlotId(2), Ticket(2), attempt 1)
+            failed 2 unreachable 60s: -> Vacate(SlotId(2))
+            limits 0 1:
+            after 5s: -> Refuse(Ticket(2), TimedOut { stage: Queue, waited: Span(5000000000), limit: Span(5000000000) })
+        "#]],
+    );
+}
