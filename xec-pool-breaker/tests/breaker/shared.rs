@@ -138,6 +138,18 @@ async fn a_pool_that_comes_late_is_told_how_things_are() {
     assert_eq!(told(&while_half_open), ["circuit:half-open", "circuit:open", "circuit:close"], "nothing twice");
 }
 
+#[test]
+fn results_that_come_too_late_are_counted_apart() {
+    let breaker = breaker(exact().failure_threshold(1));
+    let [in_time, late, later] = [1, 1, 2].map(|pool| breaker.admit(&request(pool)).expect("closed"));
+    in_time.settle(Settlement::Success);
+    assert_eq!(breaker.snapshot().stale, 0);
+    breaker.force_open();
+    late.settle(Settlement::Success);
+    drop(later);
+    assert_eq!(breaker.snapshot().stale, 2);
+}
+
 /// A user's value that does not go quietly.
 #[derive(Debug, thiserror::Error)]
 #[error("as planned")]
