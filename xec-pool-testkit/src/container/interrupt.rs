@@ -63,13 +63,19 @@ pub(super) async fn watch(docker: &Docker) -> io::Result<()> {
 
 fn clean_up_and_end(mut signals: Signals, docker: &Docker) {
     for signal in signals.forever() {
-        if let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() {
-            let _ = runtime.block_on(async { timeout(PATIENCE, everything(docker)).await });
-        }
-        folders();
+        let docker = docker.clone();
+        // A panic in there must not keep the process from ending.
+        let _ = thread::spawn(move || clean_up(&docker)).join();
         // As if nobody had listened.
         let _ = emulate_default_handler(signal);
     }
+}
+
+fn clean_up(docker: &Docker) {
+    if let Ok(runtime) = runtime::Builder::new_current_thread().enable_all().build() {
+        let _ = runtime.block_on(async { timeout(PATIENCE, everything(docker)).await });
+    }
+    folders();
 }
 
 /// Tests go on meanwhile: what they drop themselves is gone, and that is all that is asked for.

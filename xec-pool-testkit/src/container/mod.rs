@@ -22,8 +22,8 @@
 //! What stays of a killed process is removed by the next one that starts a container: networks at once, containers when
 //! their time is over, paused ones too. Its folder (`xec-pool-container-…`, in the temporary directory) is yours.
 //!
-//! With the first container those three signals are taken for the whole process: it ends by them as before, but only
-//! after it has cleaned up, a minute later at most.
+//! With the first container those three signals are taken for the whole process: it has cleaned up before it ends by
+//! them, a minute later at most, and it does end, even if it listens to them itself.
 //!
 //! [`lifetime`]: crate::container::SshdContainerBuilder::lifetime
 //!

@@ -110,7 +110,7 @@ impl SshdContainerBuilder {
     /// # Cancel safety
     ///
     /// Safe to drop at any await: what was started by then is removed in the background. That needs the runtime: one
-    /// that ends meanwhile leaves a container, its network and its folder, as a killed process does.
+    /// that ends meanwhile may leave a container and its network, as a killed process does.
     pub async fn start(self) -> io::Result<SshdContainer> {
         // In a task of its own: a start that is dropped in the middle would leave what it started.
         tokio::spawn(self.start_now()).await.map_err(io::Error::other)?
