@@ -195,13 +195,26 @@ fn an_owed_dial_that_cannot_start_does_not_let_idle_connections_lie() {
 }
 
 #[test]
-fn what_is_dialled_for_the_minimum_is_neither_more_nor_less() {
-    let mut told = tell(
+fn the_minimum_is_dialled_without_a_pause() {
+    check(
         limits(8, 10),
-        "look\nconnected 1\nconnected 2\nconnected 3\nconnected 4\nconnected 5\nconnected 6\nconnected 7\nconnected 8",
+        "
+        look
+        connected 1
+        connected 2
+        connected 3
+        connected 4
+        connected 5
+    ",
+        expect![[r#"
+            look: -> Connect(SlotId(1), attempt 1)
+            connected 1: -> Connect(SlotId(2), attempt 1) -> Connect(SlotId(3), attempt 1)
+            connected 2: -> Connect(SlotId(4), attempt 1) -> Connect(SlotId(5), attempt 1) -> Connect(SlotId(6), attempt 1)
+            connected 3: -> Connect(SlotId(7), attempt 1)
+            connected 4: -> Connect(SlotId(8), attempt 1)
+            connected 5:
+        "#]],
     );
-    told.retain(|letter| letter == '>');
-    assert_eq!(told.len(), 8, "one order to connect for each");
 }
 
 #[test]
