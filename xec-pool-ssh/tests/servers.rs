@@ -50,6 +50,7 @@ struct Contained {
     sshd: SshdContainer,
     proxy: FaultProxy,
     transport: Arc<SshTransport>,
+    refused: Arc<SshTransport>,
 }
 
 #[async_trait]
@@ -82,8 +83,12 @@ impl Environment for Contained {
         self.proxy.wait_until(|seen| seen.open == count as u64).await;
     }
 
+    fn refused(&self) -> Option<Arc<SshTransport>> {
+        Some(Arc::clone(&self.refused))
+    }
+
     fn secrets(&self) -> Vec<String> {
-        vec![keys::USER_ED25519.private.lines().nth(1).unwrap().to_owned()]
+        [keys::USER_ED25519, keys::STRANGER].map(|key| key.private.lines().nth(1).unwrap().to_owned()).to_vec()
     }
 }
 
@@ -91,9 +96,10 @@ impl Environment for Contained {
 async fn it_keeps_every_promise_of_a_transport() {
     let sshd = start().await;
     let proxy = FaultProxy::start(sshd.addr()).await.unwrap();
-    let config = stranger(&sshd, proxy.addr()).private_key(sshd.key_path()).build().unwrap();
-    let transport = Arc::new(SshTransport::new(config).ping_after(Duration::ZERO));
-    let broken = conformance::run(&Contained { sshd, proxy, transport }).await;
+    let comer = || stranger(&sshd, proxy.addr());
+    let [transport, refused] = [comer().private_key(sshd.key_path()), comer().private_key_text(keys::STRANGER.private)]
+        .map(|config| Arc::new(SshTransport::new(config.build().unwrap()).ping_after(Duration::ZERO)));
+    let broken = conformance::run(&Contained { sshd, proxy, transport, refused }).await;
     assert!(broken.is_empty(), "{broken:#?}");
 }
 

@@ -19,6 +19,7 @@ struct OpenSsh {
     sshd: Mutex<LocalSshd>,
     proxy: FaultProxy,
     transport: Arc<SshTransport>,
+    refused: Arc<SshTransport>,
     _known_hosts: tempfile::NamedTempFile,
 }
 
@@ -29,11 +30,14 @@ async fn openssh() -> OpenSsh {
     let mut known_hosts = tempfile::NamedTempFile::new().unwrap();
     let line = keys::HOST_ED25519.known_hosts_line(&format!("[{}]:{}", addr.ip(), addr.port()));
     writeln!(known_hosts, "{line}").unwrap();
-    let config = xec_pool_ssh::SshConfig::builder(format!("{}@{addr}", sshd.user()).parse().unwrap())
-        .known_hosts([known_hosts.path()])
-        .private_key(sshd.key_path());
-    let transport = SshTransport::new(config.build().unwrap()).ping_after(Duration::ZERO);
-    OpenSsh { sshd: Mutex::new(sshd), proxy, transport: Arc::new(transport), _known_hosts: known_hosts }
+    let stranger = || {
+        let target = format!("{}@{addr}", sshd.user()).parse().unwrap();
+        xec_pool_ssh::SshConfig::builder(target).known_hosts([known_hosts.path()])
+    };
+    let [transport, refused] =
+        [stranger().private_key(sshd.key_path()), stranger().private_key_text(keys::STRANGER.private)]
+            .map(|config| Arc::new(SshTransport::new(config.build().unwrap()).ping_after(Duration::ZERO)));
+    OpenSsh { sshd: Mutex::new(sshd), proxy, transport, refused, _known_hosts: known_hosts }
 }
 
 #[async_trait]
@@ -69,8 +73,12 @@ impl Environment for OpenSsh {
         self.proxy.wait_until(|seen| seen.open == count as u64).await;
     }
 
+    fn refused(&self) -> Option<Arc<SshTransport>> {
+        Some(Arc::clone(&self.refused))
+    }
+
     fn secrets(&self) -> Vec<String> {
-        vec![keys::USER_ED25519.private.lines().nth(1).unwrap().to_owned()]
+        [keys::USER_ED25519, keys::STRANGER].map(|key| key.private.lines().nth(1).unwrap().to_owned()).to_vec()
     }
 }
 

@@ -13,6 +13,7 @@ use xec_pool_testkit::{
 use super::support::{World, transport};
 
 const PASSWORD: &str = "hunter2-hunter2";
+const WRONG_PASSWORD: &str = "hunter3-hunter3";
 
 struct Embedded {
     world: World,
@@ -57,9 +58,13 @@ impl Environment for Embedded {
         self.world.server.wait_until(|seen| seen.open == count as u64).await;
     }
 
+    fn refused(&self) -> Option<Arc<SshTransport>> {
+        Some(Arc::new(transport(self.world.stranger().password(WRONG_PASSWORD))))
+    }
+
     fn secrets(&self) -> Vec<String> {
         let key = keys::USER_ED25519.private.lines().nth(1).unwrap();
-        vec![PASSWORD.to_owned(), key.to_owned()]
+        [PASSWORD, WRONG_PASSWORD, key].map(str::to_owned).to_vec()
     }
 }
 
