@@ -53,6 +53,11 @@ mod ledger;
 
 mod news;
 
+/// Not for users: what `cargo xtask fuzz` drives.
+#[cfg(all(any(test, fuzzing), feature = "serde"))]
+#[doc(hidden)]
+pub mod fuzzing;
+
 pub use crate::{
     breaker::Breaker,
     breakers::Breakers,
