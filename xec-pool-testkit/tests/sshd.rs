@@ -127,6 +127,10 @@ fn a_killed_daemon_refuses_and_its_connections_live_and_it_comes_back_where_it_w
     sshd.restart().expect("the port is still free");
     assert_eq!(run(&sshd, "echo back"), (Some(0), "back\n".into()));
     assert!(echoes(&mut child));
+    let began = Instant::now();
+    while sshd.connection_pids() != before {
+        assert!(began.elapsed() < LONG, "the one that has run its command ends");
+    }
     assert_eq!(sshd.kill_connections(), before.len());
     assert!(!child.wait().expect("it ends").success());
 }

@@ -26,6 +26,16 @@ use super::{
     start,
 };
 
+/// Two containers have started by then.
+const STARTED: Duration = Duration::from_secs(15);
+
+/// How long past its end a container is left alone.
+const GRACE: Duration = Duration::from_secs(60);
+
+fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970")
+}
+
 /// Whether the engine still has this container.
 async fn exists(id: &str) -> bool {
     let docker = docker_client_instance().await.expect("an engine");
@@ -65,7 +75,7 @@ async fn next_on_network(events: &mut (impl Stream<Item = Result<EventMessage, E
 async fn a_start_that_is_dropped_leaves_nothing_behind() {
     let docker = docker_client_instance().await.expect("an engine");
     let name = format!("-dropped-{}", std::process::id());
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("it is after 1970").as_secs().to_string();
+    let since = now().as_secs().to_string();
     // Dropped as soon as it is begun.
     let begun = SshdContainer::builder().network(&name).start();
     assert!(timeout(Duration::ZERO, begun).await.is_err());
@@ -100,12 +110,16 @@ async fn a_frozen_one_whose_time_is_over_is_swept_by_the_next_process_and_no_liv
     let shown = docker.inspect_container(sshd.id(), None).await.expect("it is there");
     let image = shown.config.and_then(|config| config.image).expect("it has one");
     let (name, tag) = image.rsplit_once(':').expect("with a tag");
-    let over = || {
-        let one = GenericImage::new(name, tag).with_cmd(["sleep", "600"]).with_label("xec-pool-test.ends", "1");
-        one.start()
+    // Not yet over while they start: other tests sweep, too, and one that does not run yet cannot end by itself.
+    let over = now() + STARTED;
+    let brief = || {
+        let one = GenericImage::new(name, tag).with_cmd(["sleep", "600"]);
+        one.with_label("xec-pool-test.ends", (over - GRACE).as_secs().to_string()).start()
     };
-    let (frozen, live) = (over().await.expect("it starts"), over().await.expect("it starts"));
+    let (frozen, live) = (brief().await.expect("it starts"), brief().await.expect("it starts"));
     frozen.pause().await.expect("paused");
+    assert!(now() < over, "too slow a machine for this test");
+    tokio::time::sleep((over + Duration::from_secs(2)).saturating_sub(now())).await; // sleep is the subject: its time
     let (mut sweeper, _) = client::victim(
         "leftovers::a_frozen_one_whose_time_is_over_is_swept_by_the_next_process_and_no_live_one_is",
         &[],
