@@ -4,7 +4,6 @@
 //! waker, and nothing is awaited.
 
 use std::{
-    convert::Infallible,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -14,17 +13,14 @@ use std::{
 };
 
 use backon::{BackoffBuilder, ExponentialBuilder};
-use tokio::{
-    runtime::Handle,
-    sync::{Notify, oneshot},
-};
+use tokio::runtime::Handle;
 
 use crate::{
     Cause, DialError, Endpoint, Gate, Interest, Observer, PoolId, Transport,
     builder::Validator,
     clock::Clock,
     events::Subscriber,
-    flow::{caught, housekeeper::Household, posts::Posts, wake, warm::Warming, watch::Outbox},
+    flow::{Looker, caught, housekeeper::Household, posts::Posts, wake, warm::Warming, watch::Outbox},
     machine::{Machine, moment::Moment, slot::SlotId},
     name::Name,
     shelf::Shelf,
@@ -44,8 +40,6 @@ pub(crate) struct Ledger<T: Transport> {
     pub(crate) validator: Option<Validator<T>>,
     pub(crate) endpoint: Option<Endpoint>,
     pub(crate) id: PoolId,
-    /// Rings for those who wait for a drain or a `warm`: it is done, or nobody keeps house any more.
-    pub(crate) look_again: Notify,
     pub(crate) interest: Interest,
     /// Somebody hears events. The one thing the short way looks at.
     pub(crate) listening: AtomicBool,
@@ -90,7 +84,7 @@ pub(crate) struct State<T: Transport> {
     pub(crate) warming: Vec<Warming<T>>,
     pub(crate) warms: u64,
     /// Who waits for a check on return to end.
-    pub(crate) check_watchers: Vec<(SlotId, oneshot::Sender<Infallible>)>,
+    pub(crate) check_watchers: Vec<(SlotId, Looker)>,
     pub(crate) machine: Machine,
     pub(crate) shelf: Shelf<T::Connection>,
     pub(crate) posts: Posts<T>,
@@ -101,6 +95,8 @@ pub(crate) struct State<T: Transport> {
     /// What the gate said when it was last shut.
     pub(crate) gate_cause: Option<Cause>,
     pub(crate) household: Household,
+    /// Who waits for a drain or a `warm`.
+    pub(crate) lookers: Vec<Looker>,
     /// Where tasks go when the call that needs them stands outside of any runtime.
     pub(crate) runtime: Option<Handle>,
 }
@@ -131,28 +127,14 @@ impl<T: Transport> Ledger<T> {
             last_error: None,
             gate_cause: None,
             household: Household::default(),
+            lookers: Vec::new(),
             runtime: None,
         };
         state.machine.notes.events = interest.contains(Interest::EVENTS);
         state.machine.notes.states = interest.contains(Interest::STATES);
         let listening = AtomicBool::new(state.machine.notes.events || state.machine.notes.states);
-        let look_again = Notify::new();
         let state = Box::new(Locked(Mutex::new(state)));
-        Self {
-            transport,
-            gate,
-            observer,
-            interest,
-            validator,
-            times,
-            id,
-            name,
-            endpoint,
-            clock,
-            listening,
-            look_again,
-            state,
-        }
+        Self { transport, gate, observer, interest, validator, times, id, name, endpoint, clock, listening, state }
     }
 
     /// The lock. Poison means nothing here: no code of a user's runs under it.

@@ -25,7 +25,11 @@ use crate::{
 /// Dials, checks, closes and the housekeeper, who keeps deadlines, are tasks on the tokio runtime of the call that needs
 /// them; it must have timers. A pool may be used from several: who waits relies on a housekeeper on a multi-threaded
 /// runtime, else on one of its own runtime, and starts it where there is none. Only a multi-threaded runtime whose
-/// threads are all blocked keeps deadlines from others.
+/// threads are all blocked keeps deadlines from others; and who waits outside of any runtime, or on one without timers,
+/// relies on the runtime that the pool was last used on.
+///
+/// A task stands still with its runtime: a dial, check or close that began on a one-threaded runtime holds its place
+/// until that is driven again, or dropped.
 pub struct Pool<T: Transport> {
     handle: Arc<LastOne<T>>,
 }
@@ -169,8 +173,8 @@ impl<T: Transport> Pool<T> {
     /// Ends the pool in good order: no new callers, queued ones are refused, idle connections are closed now, lent
     /// ones when they come back. After `within` the rest is killed through their tokens.
     ///
-    /// Returns when nothing is left to wait for: at the latest `within` plus `close_timeout`. May be called again;
-    /// that only moves the end earlier.
+    /// Returns when nothing is left to wait for: at the latest `within` plus `close_timeout`, unless a task of the
+    /// pool's stands still with its runtime (see [`Pool`]). May be called again; that only moves the end earlier.
     ///
     /// # Cancel safety
     ///

@@ -47,7 +47,7 @@ pub struct Stats {
     pub rejected: u64,
     /// What the callers who got a connection waited.
     pub wait: Wait,
-    /// Panics of observers.
+    /// How often an observer panicked in `on_event`.
     pub observer_panics: u64,
     /// Where the pool is in its life.
     pub phase: Phase,

@@ -12,10 +12,11 @@ use std::{
 };
 
 use crate::{
-    AcquireError, Interest, Lease, Observation, Start, TimedOut, Transport,
+    AcquireError, Interest, Lease, Observation, Outcome, Start, TimedOut, Transport,
     flow::{
         caught,
         housekeeper::Keeps,
+        in_words,
         posts::{Answer, Left, Post},
     },
     ledger::{Ledger, State},
@@ -220,12 +221,25 @@ impl<T: Transport> Future for Acquire<'_, T> {
 
 impl<T: Transport> Drop for Acquire<'_, T> {
     fn drop(&mut self) {
-        // Dropped without an end: cancelled.
+        let waits = self.waits.take();
+        let left = waits.and_then(|(ticket, post)| self.leave(ticket, &post));
+        // What is left is a user's, so it is dropped after the lock. The observation goes last: until then the post's
+        // is not the only one, so whoever answers it under the lock drops none.
         let observation = self.observation.take();
-        caught(|| drop(observation));
-        let Some((ticket, post)) = self.waits.take() else { return };
+        match &left {
+            Some(Left::Answered(Err(error))) => end_refused(observation, error),
+            // Without an end: cancelled.
+            Some(Left::Answered(Ok(_)) | Left::Waits { .. } | Left::Nothing) | None => _ = caught(|| drop(observation)),
+        }
+        caught(|| drop(left));
+    }
+}
+
+impl<T: Transport> Acquire<'_, T> {
+    /// Gives up the turn, or what it was answered meanwhile; what is left is for after the lock.
+    fn leave(&self, ticket: Ticket, post: &Post<T>) -> Option<Left<T>> {
         let began = self.began;
-        let left = self.ledger.act(|state, now| {
+        self.ledger.act(|state, now| {
             let left = post.abandon();
             state.event(|| {
                 // Who was refused and has not heard of it yet is counted as refused.
@@ -250,9 +264,7 @@ impl<T: Transport> Drop for Acquire<'_, T> {
                 }
                 left @ (Left::Answered(Err(_)) | Left::Nothing) => Some(left),
             }
-        });
-        // What is left is a user's, so it is dropped after the lock.
-        caught(|| drop(left));
+        })
     }
 }
 
@@ -265,9 +277,20 @@ impl<T: Transport> fmt::Debug for Acquire<'_, T> {
     }
 }
 
+/// The end of one whose caller was refused.
+pub(super) fn end_refused<E>(observation: Option<Arc<dyn Observation>>, error: &AcquireError<E>)
+where
+    E: std::error::Error + Send + Sync + 'static,
+{
+    if observation.is_some() {
+        let message = in_words(error);
+        end(observation, &Outcome::Failed { error: error.as_str(), kind: error.kind(), message: &message });
+    }
+}
+
 /// A panic in an observation is nobody's business but the observer's.
 #[inline]
-pub(crate) fn end(observation: Option<Arc<dyn Observation>>, outcome: &crate::Outcome<'_>) {
+pub(crate) fn end(observation: Option<Arc<dyn Observation>>, outcome: &Outcome<'_>) {
     if let Some(observation) = observation {
         // Moved in: its drop is a user's code, too.
         caught(move || observation.end(outcome));

@@ -8,7 +8,7 @@ use crate::{
     Cancelled, Cause, CloseReason, Commands, ConnectContext, ConnectionId, ConnectionState, Denied, DialError,
     DialRequest, FailureKind, Interest, LostSignal, Observation, Outcome, Pass, PoolEvent, Settlement, Start,
     Transport,
-    flow::{Deed, admit::end, caught, evict},
+    flow::{Deed, admit::end, cancel, caught, evict, in_words},
     ledger::{Ledger, State},
     machine::{
         facts::{Denial, Fact},
@@ -107,8 +107,9 @@ impl<T: Transport> Dial<T> {
 
     fn denied(mut self, denied: Denied) {
         self.over = true;
-        // Causes are users' values: what is replaced is dropped after the lock.
-        let _old = self.ledger.act(|state, now| {
+        let parent = self.parent.take();
+        caught(|| drop(parent));
+        let old = self.ledger.act(|state, now| {
             let outdated = state.machine.gate_words() != self.gate_words;
             let (denied, old) = match denied {
                 Denied::Shut { cause, .. } if outdated => (Denial::Outdated, cause),
@@ -122,6 +123,8 @@ impl<T: Transport> Dial<T> {
             state.machine.take(Fact::Denied { slot: self.slot, denied }, now);
             old
         });
+        // Causes are users' values: what is replaced is dropped after the lock.
+        caught(|| drop(old));
     }
 
     async fn run(mut self) {
@@ -144,7 +147,7 @@ impl<T: Transport> Dial<T> {
         match result {
             Ok(connection) if self.is_lost() => {
                 // It died before it was here: the dial has failed, but the connection must still be closed.
-                token.cancel();
+                cancel(&token);
                 evict::end(&ledger, Arc::new(connection), CloseReason::Lost).await;
                 let error = self.killed();
                 self.failed(error);
@@ -199,12 +202,12 @@ impl<T: Transport> Dial<T> {
             }
         });
         if let Some(observation) = self.observation.take() {
-            let message = error.to_string();
+            let message = in_words(&*error);
             let outcome = Outcome::Failed { error: kind.as_str(), kind: Some(kind), message: &message };
             end(Some(observation), &outcome);
         }
         let jitter = 0.5 + 0.5 * fastrand::f64();
-        let _old = self.ledger.act(|state, now| {
+        let old = self.ledger.act(|state, now| {
             let took = now.since(self.began).duration();
             state.event(|| {
                 let cause = Arc::clone(&error) as Cause;
@@ -217,6 +220,7 @@ impl<T: Transport> Dial<T> {
             state.machine.take(Fact::ConnectFailed { slot: self.slot, kind, retry_after }, now);
             old
         });
+        caught(|| drop(old));
     }
 
     fn kind(&self, error: &DialError<T::Error>) -> FailureKind {

@@ -1,9 +1,12 @@
 //! Drain: no new callers, and an end for what is there.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc, time::Duration};
+
+use tokio::sync::oneshot;
 
 use crate::{
     ConnectionState, Transport,
+    flow::look_again,
     ledger::Ledger,
     machine::moment::{Moment, Span},
 };
@@ -33,9 +36,8 @@ impl<T: Transport> Ledger<T> {
         self.begin_drain(Some(within));
         let mut kept = true;
         loop {
-            let mut rung = pin!(self.look_again.notified());
-            // Before the look, so that a bell between the look and the wait is heard.
-            rung.as_mut().enable();
+            // Before the look, so that what happens between the look and the wait is heard.
+            let rung = self.when_to_look_again();
             {
                 let state = self.lock();
                 let (closed, killed, done) = state.machine.drained();
@@ -49,7 +51,19 @@ impl<T: Transport> Ledger<T> {
                 // Nobody would say when its time is up: then it is up now.
                 self.begin_drain(Some(Duration::ZERO));
             }
-            rung.await;
+            // Nothing is ever sent: its end is the word.
+            let _dropped = rung.await;
         }
+    }
+
+    /// Ends when a drain or a `warm` may be over, or nobody keeps house any more.
+    pub(super) fn when_to_look_again(&self) -> oneshot::Receiver<Infallible> {
+        let (looker, rung) = oneshot::channel();
+        let mut state = self.lock();
+        let gone: Vec<_> = state.lookers.extract_if(.., |looker| looker.is_closed()).collect();
+        state.lookers.push(looker);
+        drop(state);
+        look_again(gone);
+        rung
     }
 }

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 
 use crate::{
     Cancelled, Cause, CloseReason, PoolEvent, Transport,
-    flow::Deed,
+    flow::{Deed, cancel, caught},
     ledger::{Ledger, State},
     machine::{facts::Fact, slot::SlotId},
 };
@@ -38,7 +38,7 @@ impl<T: Transport> Ending<T> {
     pub(super) fn start(self) {
         if self.reason.is_failure() {
             // A dead one must not hold its place as long as it takes to say goodbye to nobody.
-            self.token.cancel();
+            cancel(&self.token);
         }
         let ledger = Arc::clone(&self.ledger);
         ledger.spawn(self.run());
@@ -60,8 +60,9 @@ impl<T: Transport> Ending<T> {
 
 impl<T: Transport> Drop for Ending<T> {
     fn drop(&mut self) {
-        self.token.cancel();
-        drop(self.connection.take());
+        cancel(&self.token);
+        let connection = self.connection.take();
+        caught(|| drop(connection));
         let (slot, reason, trouble) = (self.slot, self.reason, self.trouble());
         self.ledger.act(|state, now| {
             if let Some(cause) = trouble {

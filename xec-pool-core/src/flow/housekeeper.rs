@@ -20,7 +20,7 @@ use tokio::{
 
 use crate::{
     Transport,
-    flow::{caught, wake},
+    flow::{caught, look_again, wake},
     ledger::{Ledger, State},
     machine::facts::Fact,
 };
@@ -150,9 +150,13 @@ impl<T: Transport> Ledger<T> {
 
     /// The alarm rang. `None`: nothing is due any more.
     fn tick(self: &Arc<Self>, serial: u64) -> Option<Instant> {
-        let (alarm, _old) = self.act(|state, now| {
+        let (alarm, others, _old) = self.act(|state, now| {
+            let before = state.machine.alarm();
             state.machine.take(Fact::Ticked, now);
-            let alarm = self.clock.instant(state.machine.set_alarm(now));
+            let then = state.machine.set_alarm(now);
+            // Not all that falls due is announced; the others sleep for as long as they found last.
+            let others = if then < before { state.household.ring() } else { Vec::new() };
+            let alarm = self.clock.instant(then);
             let old = match alarm {
                 // Whoever listened is awake: this.
                 Some(_) => state.household.bell(serial).map(std::mem::take),
@@ -160,8 +164,9 @@ impl<T: Transport> Ledger<T> {
                 None => state.household.part_with(serial).map(|(_, bell)| bell),
             };
             state.rest();
-            (alarm, old)
+            (alarm, others, old)
         });
+        others.into_iter().for_each(wake);
         alarm
     }
 }
@@ -213,15 +218,14 @@ impl<T: Transport> Drop for Keeper<T> {
         let mut state = ledger.lock();
         let Some(gone) = state.household.part_with(self.serial) else { return };
         state.household.deserted = self.serial;
-        if state.household.keepers.is_empty() {
-            state.machine.forget_alarm();
-        }
+        // The next thing due calls for one, even if others are left: nobody may drive those.
+        state.machine.forget_alarm();
         // With its last handle a runtime goes, perhaps: not under the lock.
         let _runtime = state.runtime.take_if(|runtime| runtime.id() == gone.0.runtime);
-        let waiting = state.posts.wakers();
+        let (waiting, lookers) = (state.posts.wakers(), std::mem::take(&mut state.lookers));
         drop(state);
         // Those who wait on another runtime look again, and start another housekeeper there.
         waiting.into_iter().for_each(wake);
-        caught(|| ledger.look_again.notify_waiters());
+        look_again(lookers);
     }
 }

@@ -6,7 +6,10 @@ use std::{sync::Arc, task::Waker};
 
 use crate::{
     AcquireError, Interest, Lease, Observation, Outcome, PoolEvent, Start, Transport,
-    flow::{admit::end, caught},
+    flow::{
+        admit::{end, end_refused},
+        caught,
+    },
     ledger::{Ledger, State},
     machine::{
         facts::{Fact, Fate, Loan},
@@ -78,10 +81,7 @@ impl<T: Transport> Ledger<T> {
             let waited = now.since(began.unwrap_or(now)).duration();
             self.announce(|| PoolEvent::AcquireFailed { error: error.as_str(), kind: error.kind(), waited });
         }
-        if observation.is_some() {
-            let message = error.to_string();
-            end(observation, &Outcome::Failed { error: error.as_str(), kind: error.kind(), message: &message });
-        }
+        end_refused(observation, &error);
         error
     }
 

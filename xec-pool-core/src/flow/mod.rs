@@ -25,9 +25,9 @@ pub(crate) mod warm;
 
 pub(crate) mod drain;
 
-use std::{sync::Arc, task::Waker};
+use std::{convert::Infallible, fmt, sync::Arc, task::Waker};
 
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
     Cancelled, PoolEvent, Transport,
@@ -53,7 +53,7 @@ pub(crate) enum Deed<T: Transport> {
     Validate(Checking<T>),
     Close(Ending<T>),
     Cancel(Cancelled),
-    TellDrained,
+    LookAgain(Vec<Looker>),
     Run(Box<dyn FnOnce() + Send>),
 }
 
@@ -89,7 +89,7 @@ impl<T: Transport> Ledger<T> {
                 Order::Vacate(slot) => state.shelf.vacate(slot),
                 Order::Refuse { ticket, refusal } => deeds.wake(self.refuse(state, ticket, refusal)),
                 Order::Warmed(id) => deeds.more.extend(state.warmed(id)),
-                Order::Drained => deeds.more.push(Deed::TellDrained),
+                Order::Drained => deeds.more.push(Deed::LookAgain(std::mem::take(&mut state.lookers))),
             }
         }
         debug_assert!(state.agrees(), "machine, shelf and waiting map disagree");
@@ -111,9 +111,8 @@ impl<T: Transport> Ledger<T> {
                 Deed::Connect(dial) => dial.start(),
                 Deed::Validate(checking) => checking.start(),
                 Deed::Close(ending) => ending.start(),
-                // These wake, too, one by one: as in `wake`.
-                Deed::Cancel(token) => _ = caught(|| token.cancel()),
-                Deed::TellDrained => _ = caught(|| self.look_again.notify_waiters()),
+                Deed::Cancel(token) => cancel(&token),
+                Deed::LookAgain(lookers) => look_again(lookers),
                 Deed::Run(run) => _ = caught(run),
             }
         }
@@ -136,6 +135,28 @@ impl<T: Transport> Ledger<T> {
 /// Wakers are an executor's code: a panic in one is not for whoever happens to wake it.
 pub(crate) fn wake(waker: Waker) {
     caught(|| waker.wake());
+}
+
+/// One who waits for a drain, a `warm` or a check, and looks again when this is dropped: it is over, or nobody keeps
+/// house any more.
+pub(crate) type Looker = oneshot::Sender<Infallible>;
+
+/// Wakes them one by one, as in [`wake`].
+pub(crate) fn look_again(lookers: Vec<Looker>) {
+    for looker in lookers {
+        caught(|| drop(looker));
+    }
+}
+
+/// Wakes all who wait for this token, as in [`wake`]; but where a waker panics, those behind it on the same token do
+/// not hear of it, which is tokio's doing.
+pub(crate) fn cancel(token: &Cancelled) {
+    caught(|| token.cancel());
+}
+
+/// An error in its own words, which are a user's code.
+pub(crate) fn in_words(error: &impl fmt::Display) -> String {
+    caught(|| error.to_string()).unwrap_or_else(|| "(an error whose Display panics)".to_owned())
 }
 
 /// Runs a user's code: a panic in it becomes `None`.

@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 
 use crate::{
     Cancelled, Cause, Check, PoolEvent, Transport,
-    flow::Deed,
+    flow::{Deed, caught, look_again},
     ledger::{Ledger, State},
     machine::{facts::Fact, moment::Moment, slot::SlotId},
 };
@@ -67,15 +67,18 @@ impl<T: Transport> Checking<T> {
     fn report(&mut self, verdict: Verdict) {
         let Some(connection) = self.connection.take() else { return };
         let (slot, check) = (self.slot, self.check);
-        // Their ends of the channel tell those who wait, after the lock; so is dropped what nobody wants to hear.
-        let _told: (Vec<_>, _) = self.ledger.act(|state, now| {
+        let (watchers, verdict) = self.ledger.act(|state, now| {
             let took = now.since(self.began).duration();
             let (passed, cause) = (verdict.is_ok(), verdict.as_ref().err().cloned().flatten());
             state.event(|| PoolEvent::Validated { id: slot.connection(), check, passed, took, cause });
             state.shelf.put(slot, connection);
             state.machine.take(if passed { Fact::Passed(slot) } else { Fact::Failed(slot) }, now);
-            (state.check_watchers.extract_if(.., |(other, _)| *other == slot).collect(), verdict)
+            let watchers = state.check_watchers.extract_if(.., |(other, _)| *other == slot);
+            (watchers.map(|(_, watcher)| watcher).collect(), verdict)
         });
+        look_again(watchers);
+        // A user's error, which nobody wants to hear any more.
+        caught(|| drop(verdict));
     }
 }
 

@@ -107,15 +107,14 @@ impl<T: Transport> Ledger<T> {
     async fn told<R>(self: &Arc<Self>, id: WarmId, told: oneshot::Receiver<R>) -> Option<R> {
         let mut told = pin!(told);
         loop {
-            let mut rung = pin!(self.look_again.notified());
-            rung.as_mut().enable();
+            let mut rung = pin!(self.when_to_look_again());
             if !self.keep_house() {
                 // Nobody will: it ends with what there is.
                 self.act(|state, now| state.machine.give_up_warm(id, now));
             }
             let report = poll_fn(|cx| match told.as_mut().poll(cx) {
                 Poll::Ready(report) => Poll::Ready(Some(report.ok())),
-                Poll::Pending => rung.as_mut().poll(cx).map(|()| None),
+                Poll::Pending => rung.as_mut().poll(cx).map(|_dropped| None),
             });
             if let Some(report) = report.await {
                 return report;

@@ -265,7 +265,8 @@ impl<T: Transport> Ledger<T> {
         state.subscribers.push(Arc::clone(&subscriber));
         self.listen(&mut state);
         drop(state);
-        drop(gone);
+        // What they left unread is users' values.
+        caught(|| drop(gone));
         Events::new(subscriber)
     }
 

@@ -227,10 +227,17 @@ impl Machine {
         }
     }
 
-    /// Those whom a check or a dial that is under way will serve, if it goes well: the checks first.
+    /// Those whom a check or a dial that is under way will serve, if it goes well, in their turn: the checks first.
     fn hopeful(&self) -> Vec<Ticket> {
         let under_way = self.slots.borrow_checks + self.slots.count(ConnectionState::Connecting);
-        self.queue.iter().take(under_way as usize).map(|(ticket, _)| ticket).collect()
+        let (waiting, newest_first) = (self.queue.len(), self.limits.newest_first);
+        let first = if newest_first { waiting.saturating_sub(under_way) } else { 0 };
+        let served = self.queue.iter().skip(first as usize).take(under_way as usize);
+        let mut hopeful: Vec<Ticket> = served.map(|(ticket, _)| ticket).collect();
+        if newest_first {
+            hopeful.reverse();
+        }
+        hopeful
     }
 
     /// What a caller lacked when its time was up.

@@ -193,12 +193,18 @@ impl Machine {
         }
     }
 
-    /// Something is due then: the housekeeper must not sleep longer.
+    /// Something is due then: the housekeeper must not sleep longer. Where the alarm has passed and nobody has come,
+    /// whoever keeps house may stand still, on a runtime that nobody drives: that calls for one, too.
     fn due(&mut self, then: Moment) {
-        if then < self.alarm {
+        if then < self.alarm || self.alarm < self.now {
             self.alarm = then;
             self.wake_keeper = true;
         }
+    }
+
+    /// For when whoever keeps house was last told to wake.
+    pub(crate) fn alarm(&self) -> Moment {
+        self.alarm
     }
 
     /// Nobody keeps house: the next thing due must call for a housekeeper.

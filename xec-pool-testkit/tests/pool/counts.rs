@@ -24,6 +24,7 @@ async fn who_leaves_before_it_hears_that_its_time_is_up_has_timed_out() {
     drop(waiting);
     assert!(cut(world.pool.acquire(), 1).await.is_none(), "and one that only leaves");
     assert_eq!(refusals(&world), ["timed_out", "cancelled"]);
+    assert!(world.recorder.tree().contains("failed (timed_out)"), "{}", world.recorder.tree());
     assert_eq!(world.pool.stats().timeouts, 1);
     drop(held);
     world.assert_whole().await;

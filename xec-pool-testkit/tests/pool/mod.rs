@@ -41,6 +41,8 @@ mod runtimes;
 
 mod strangers;
 
+mod touchy;
+
 mod turns;
 
 mod verbs;

@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 
-use super::{Limits, Span, check, limits, span, tell};
+use super::{Ask, Asked, Limits, Machine, Moment, Span, check, limits, span, tell};
 
 #[test]
 fn a_back_off_that_nobody_waits_for_wakes_nobody() {
@@ -193,4 +193,20 @@ fn one_past_its_lifetime_that_is_lent_rings_no_more() {
             alarm: 30s
         "#]],
     );
+}
+
+#[test]
+fn an_alarm_that_nobody_heard_calls_for_somebody_who_does() {
+    let mut machine = Machine::new(limits(0, 1), Moment::START);
+    let at = |text: &str| Moment::START.after(span(text));
+    let waits = |machine: &mut Machine, timeout: &str, now: &str| {
+        let asked = machine.ask_on(Ask { timeout: Some(span(timeout)), again: None }, at(now));
+        assert!(matches!(asked, Asked::Waiting(_)), "{asked:?}");
+        std::mem::take(&mut machine.wake_keeper)
+    };
+    assert!(waits(&mut machine, "5s", "0s"), "the first");
+    assert!(!waits(&mut machine, "9s", "0s"), "one that is due later");
+    assert!(!waits(&mut machine, "9s", "5s"), "it rings now");
+    assert!(waits(&mut machine, "9s", "6s"), "it rang, and nobody came");
+    assert!(!waits(&mut machine, "9s", "6s"), "told once");
 }

@@ -357,3 +357,20 @@ fn where_no_place_is_free_nobody_lacks_a_dial_that_backs_off() {
         "#]],
     );
 }
+
+#[test]
+fn under_lifo_the_dial_is_the_newest_callers_hope() {
+    check(
+        Limits { newest_first: true, ..limits(0, 1) },
+        "
+        ask 5s
+        ask 5s
+        after 5s
+    ",
+        expect![[r#"
+            ask 5s: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            ask 5s: Ticket(2) waits
+            after 5s: -> Refuse(Ticket(1), TimedOut { stage: Queue, waited: Span(5000000000), limit: Span(5000000000) }) -> Refuse(Ticket(2), TimedOut { stage: Connect, waited: Span(5000000000), limit: Span(5000000000) })
+        "#]],
+    );
+}
