@@ -210,3 +210,26 @@ fn an_alarm_that_nobody_heard_calls_for_somebody_who_does() {
     assert!(waits(&mut machine, "9s", "6s"), "it rang, and nobody came");
     assert!(!waits(&mut machine, "9s", "6s"), "told once");
 }
+
+#[test]
+fn wrong_credentials_leave_the_minimum_nothing_to_wait_for() {
+    check(
+        limits(1, 1),
+        "
+        after 1s
+        failed 1 unreachable 9s
+        after 2s
+        ask
+        failed 2 credentials 0s
+        alarm
+    ",
+        expect![[r#"
+            after 1s: -> Connect(SlotId(1), attempt 1)
+            failed 1 unreachable 9s: -> Vacate(SlotId(1))
+            after 2s:
+            ask: Ticket(1) waits -> Connect(SlotId(2), Ticket(1), attempt 2)
+            failed 2 credentials 0s: -> Vacate(SlotId(2)) -> Refuse(Ticket(1), Connect { attempts: 1, kind: Credentials })
+            alarm: never
+        "#]],
+    );
+}

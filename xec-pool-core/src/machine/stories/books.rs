@@ -246,3 +246,20 @@ fn a_report_of_a_check_that_nobody_ordered_is_a_bug() {
     let (slot, _) = machine.slots.all().next().expect("it dials");
     machine.take(Fact::Passed(slot), Moment::START);
 }
+
+#[test]
+fn setbacks_in_a_row_are_counted_until_a_dial_goes_well() {
+    let mut machine = Machine::new(limits(1, 1), Moment::START);
+    let mut now = Moment::START;
+    for setbacks in 0..3 {
+        assert_eq!(machine.setbacks(), setbacks);
+        machine.take(Fact::Ticked, now);
+        let slot = machine.slots.all().map(|(id, _)| id).next().expect("dialled for the minimum");
+        machine.take(Fact::ConnectFailed { slot, kind: FailureKind::Unreachable, retry_after: span("1s") }, now);
+        now = now.after(span("1s"));
+    }
+    machine.take(Fact::Ticked, now);
+    let slot = machine.slots.all().map(|(id, _)| id).next().expect("dialled for the minimum");
+    machine.take(Fact::Connected { slot, lifetime: Span::FOREVER }, now);
+    assert_eq!(machine.setbacks(), 0);
+}

@@ -329,3 +329,34 @@ fn a_connection_lost_while_connecting_is_killed() {
         "#]],
     );
 }
+
+#[test]
+fn whose_check_failed_is_owed_a_dial_and_not_the_next_check() {
+    check(
+        limits(0, 3),
+        "
+        ask
+        connected 1
+        after 1s
+        ask
+        connected 2
+        returned 2
+        returned 1
+        after 2s
+        ask
+        failed 1
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            connected 1: -> Lend(SlotId(1), Ticket(1))
+            after 1s:
+            ask: Ticket(2) waits -> Connect(SlotId(2), Ticket(2), attempt 1)
+            connected 2: -> Lend(SlotId(2), Ticket(2))
+            returned 2:
+            returned 1:
+            after 2s:
+            ask: Ticket(3) waits -> Validate(SlotId(1), Borrow)
+            failed 1: -> Close(SlotId(1), ValidationFailed) -> Connect(SlotId(3), Ticket(3), attempt 1)
+        "#]],
+    );
+}

@@ -274,3 +274,26 @@ fn without_a_bypass_a_passed_check_still_serves_who_waited_for_it() {
         "#]],
     );
 }
+
+#[test]
+fn the_first_successor_ends_one_of_two_who_are_past_their_time() {
+    check(
+        Limits { validate: false, ..limits(2, 4) },
+        "
+        after 1s
+        connected 1 for 20s
+        connected 2 for 20s
+        after 20s
+        connected 3
+        connected 4
+    ",
+        expect![[r#"
+            after 1s: -> Connect(SlotId(1), attempt 1)
+            connected 1 for 20s: -> Connect(SlotId(2), attempt 1)
+            connected 2 for 20s:
+            after 20s: -> Connect(SlotId(3), attempt 1) -> Connect(SlotId(4), attempt 1)
+            connected 3: -> Close(SlotId(1), MaxLifetime)
+            connected 4: -> Close(SlotId(2), MaxLifetime)
+        "#]],
+    );
+}
