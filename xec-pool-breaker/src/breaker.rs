@@ -104,7 +104,7 @@ impl Breaker {
 
 impl Gate for Breaker {
     fn attach(&self, link: GateLink) {
-        self.ledger.act(|state, _| state.welcome(link));
+        self.ledger.act(|state, now| state.welcome(link, now));
     }
 
     fn admit(&self, request: &DialRequest) -> Result<Pass, Denied> {

@@ -196,8 +196,11 @@ impl State {
         }
     }
 
-    fn write_down_moves(&mut self) {
-        for step in self.circuit.take_moves() {
+    /// Whether there were any.
+    fn write_down_moves(&mut self) -> bool {
+        let moves = self.circuit.take_moves();
+        let any = !moves.is_empty();
+        for step in moves {
             self.opened += u64::from(matches!(step, Move::Opened { .. }));
             let word = self.word(step);
             if step == Move::Closed {
@@ -206,13 +209,13 @@ impl State {
             let shut_out = self.credentials.keys().copied().collect();
             self.write(To::AllBut(shut_out), word);
         }
+        any
     }
 
     fn word(&self, step: Move) -> Word {
         let cause = self.cause.clone();
         match step {
             Move::Opened { until } => Word::Opened { until, cause },
-            Move::Held => Word::Held { cause },
             Move::HalfOpened => Word::HalfOpened,
             Move::Freed => Word::Freed,
             Move::Closed => Word::Closed,
@@ -220,19 +223,22 @@ impl State {
     }
 
     fn write(&mut self, to: To, word: Word) {
-        if let Some(Letter {
-            word: Word::Opened { cause: Some(cause), .. } | Word::Held { cause: Some(cause) }, ..
-        }) = self.news.write(Letter { to, word })
+        if let Some(Letter { word: Word::Opened { cause: Some(cause), .. }, .. }) = self.news.write(Letter { to, word })
         {
             self.discarded.push(cause);
         }
     }
 
     /// A pool that comes late is told what those before it were told last.
-    pub(crate) fn welcome(&mut self, pool: GateLink) {
+    pub(crate) fn welcome(&mut self, pool: GateLink, now: Duration) {
         self.forget_gone();
         let id = pool.pool();
         self.pools.push(pool);
+        // What is due by now goes to all, and so to it, too.
+        self.circuit.pass_time(now);
+        if self.write_down_moves() {
+            return;
+        }
         if let Some(step) = self.circuit.standing() {
             let word = self.word(step);
             self.write(To::One(id), word);

@@ -15,10 +15,6 @@ pub(crate) enum Word {
         until: Option<Duration>,
         cause: Option<Cause>,
     },
-    /// It was open already, and is held so now.
-    Held {
-        cause: Option<Cause>,
-    },
     HalfOpened,
     /// A probe is free.
     Freed,
@@ -37,7 +33,6 @@ impl Word {
                     pool.shut(retry_after, cause.clone());
                 }
             }
-            Self::Held { cause } => pool.shut(None, cause.clone()),
             // It asks by itself: it was told when.
             Self::HalfOpened => pool.emit(PoolEvent::CircuitHalfOpened),
             Self::Freed => pool.reopened(),

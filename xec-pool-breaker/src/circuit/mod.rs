@@ -96,8 +96,6 @@ pub(crate) enum Move {
     Opened {
         until: Option<Duration>,
     },
-    /// It was open already, and stays so until somebody decides otherwise.
-    Held,
     HalfOpened,
     /// A probe has ended without a verdict: another one may go.
     Freed,
@@ -179,12 +177,10 @@ impl Circuit {
     /// Shuts it until somebody decides otherwise.
     pub(crate) fn force_open(&mut self, now: Duration) {
         self.pass_time(now);
-        let step = match self.phase {
-            Phase::ForcedOpen => return,
-            Phase::Open { .. } => Move::Held,
-            Phase::Closed | Phase::HalfOpen { .. } | Phase::ForcedClosed => Move::Opened { until: None },
-        };
-        self.step(Phase::ForcedOpen, Some(step));
+        if self.phase != Phase::ForcedOpen {
+            // Told also where it was open: it has no date any more.
+            self.step(Phase::ForcedOpen, Some(Move::Opened { until: None }));
+        }
     }
 
     /// Lets everybody pass until somebody decides otherwise.
@@ -205,7 +201,7 @@ impl Circuit {
     }
 
     /// Time never goes backwards here, whatever order threads come in; and what is due, happens.
-    fn pass_time(&mut self, now: Duration) -> Duration {
+    pub(crate) fn pass_time(&mut self, now: Duration) -> Duration {
         self.now = self.now.max(now);
         loop {
             match self.phase {

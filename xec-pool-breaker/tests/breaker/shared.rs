@@ -138,6 +138,33 @@ async fn a_pool_that_comes_late_is_told_how_things_are() {
     assert_eq!(told(&while_half_open), ["circuit:half-open", "circuit:open", "circuit:close"], "nothing twice");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_comes_when_its_time_is_over_hears_that_and_nobody_hears_it_twice() {
+    let breaker = breaker(exact().failure_threshold(1));
+    let (_pool, at_first) = newcomer(&breaker);
+    let fails = breaker.admit(&request(1)).expect("closed");
+    fails.settle(Settlement::Failure(FailureKind::Unreachable, Arc::new(std::io::Error::other("nobody is there"))));
+    tokio::time::advance(30 * SECOND).await;
+    let (_pool, when_over) = newcomer(&breaker);
+    assert_eq!(breaker.state(), BreakerState::HalfOpen);
+    assert_eq!(told(&when_over), ["circuit:half-open"]);
+    let _probe = breaker.admit(&request(1)).expect("half-open");
+    assert_eq!(told(&when_over), ["circuit:half-open"]);
+    assert_eq!(told(&at_first), ["circuit:open (30s)", "circuit:half-open"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_was_there_and_who_comes_hear_the_same_of_an_open_one_that_is_held_open() {
+    let breaker = breaker(exact().failure_threshold(1));
+    let (_pool, at_first) = newcomer(&breaker);
+    let fails = breaker.admit(&request(1)).expect("closed");
+    fails.settle(Settlement::Failure(FailureKind::Unreachable, Arc::new(std::io::Error::other("nobody is there"))));
+    breaker.force_open();
+    let (_pool, while_held) = newcomer(&breaker);
+    assert_eq!(told(&while_held), ["circuit:open"]);
+    assert_eq!(told(&at_first), ["circuit:open (30s)", "circuit:open"], "its date is gone");
+}
+
 #[test]
 fn results_that_come_too_late_are_counted_apart() {
     let breaker = breaker(exact().failure_threshold(1));

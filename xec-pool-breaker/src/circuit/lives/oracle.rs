@@ -82,7 +82,6 @@ impl Oracle {
         self.moves.extend(match state {
             BreakerState::Open => Some(Move::Opened { until: self.until() }),
             BreakerState::HalfOpen => Some(Move::HalfOpened),
-            BreakerState::ForcedOpen if from == BreakerState::Open => Some(Move::Held),
             BreakerState::ForcedOpen => Some(Move::Opened { until: None }),
             BreakerState::Closed | BreakerState::ForcedClosed => (!is_closed(from)).then_some(Move::Closed),
         });

@@ -43,7 +43,7 @@ async fn held_open_it_lets_nobody_pass_until_somebody_decides_otherwise() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_open_one_that_is_held_open_is_no_new_event_and_a_reset_closes_it() {
+async fn an_open_one_that_is_held_open_has_no_date_any_more_and_a_reset_closes_it() {
     check(
         exact().failure_threshold(1),
         "
@@ -58,7 +58,7 @@ async fn an_open_one_that_is_held_open_is_no_new_event_and_a_reset_closes_it() {
         expect![[r#"
             dial: passes as 1 [closed]
             failure 1: -> circuit:open (30s) [open]
-            force-open: [forced_open]
+            force-open: -> circuit:open [forced_open]
             after 60s: [forced_open]
             dial: shut [forced_open]
             reset: -> circuit:close [closed]
