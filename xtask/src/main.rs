@@ -36,6 +36,8 @@ mod seeds;
 
 mod tidy;
 
+mod hidden;
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

@@ -2,7 +2,10 @@
 
 use std::{fs, path::Path, process::Command};
 
-use crate::run::{self, Done, Failure};
+use crate::{
+    hidden,
+    run::{self, Done, Failure},
+};
 
 /// All that lies in the open at the top.
 const TOP: &[&str] = &[
@@ -40,7 +43,7 @@ const SLEEP_IS_MEANT: &str = "// sleep is the subject";
 pub(crate) fn run() -> Done {
     let files = files()?;
     let mut wrong = strangers(&files);
-    let mut long = Vec::new();
+    let (mut long, mut sources) = (Vec::new(), Vec::new());
     for file in &files {
         let is_source = file.ends_with(".rs");
         if !is_source && file != "README.md" {
@@ -52,10 +55,12 @@ pub(crate) fn run() -> Done {
         if is_source {
             wrong.extend(faults(file, &text).into_iter().map(|fault| format!("{file}: {fault}")));
             long.extend((LONG_FILE < lines && lines <= TOO_LONG_FILE).then(|| format!("{file} ({lines})")));
+            sources.push((file.clone(), text));
         } else if lines > README_LINES {
             wrong.push(format!("{file}: {lines} lines, at most {README_LINES}"));
         }
     }
+    wrong.extend(hidden::leaks(&sources));
     if !long.is_empty() {
         println!("tidy: look for the seam, above {LONG_FILE} lines: {}", long.join(", "));
     }
