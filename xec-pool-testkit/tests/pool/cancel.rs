@@ -8,17 +8,43 @@ use xec_pool_testkit::mock::{Hook, MockTransport, Step};
 
 use super::{MS, SECOND, World, at_most, cut, world};
 
-/// Dials and checks take 4 ms each, so the moments are before, at, between and after all that happens.
-const MOMENTS: [Duration; 8] = [
-    Duration::ZERO,
-    Duration::from_millis(1),
-    Duration::from_millis(3),
-    Duration::from_millis(4),
-    Duration::from_millis(5),
-    Duration::from_millis(8),
-    Duration::from_millis(9),
-    Duration::from_millis(60),
-];
+/// No future here goes through more polls, or takes more milliseconds. Dials and checks take 4 ms each, so a cut each
+/// millisecond is before, at, between and after all that happens.
+const MOST_CUTS: u32 = 200;
+
+/// Where a future is dropped.
+#[derive(Clone, Copy, Debug)]
+enum Cut {
+    AfterPolls(u32),
+    At(Duration),
+}
+
+impl Cut {
+    /// Where nothing has begun yet.
+    fn is_before_all(self) -> bool {
+        matches!(self, Self::AfterPolls(0))
+    }
+
+    /// Whether the future came to its end before.
+    async fn ends<F: Future>(self, future: F) -> bool {
+        match self {
+            Self::AfterPolls(polls) => cut(future, polls as usize).await.is_some(),
+            Self::At(moment) => timeout(moment, future).await.is_ok(),
+        }
+    }
+}
+
+/// Tells a story over and over, each time with a later cut, until its future was not cut any more: so no longer way of
+/// it goes unseen.
+async fn at_every_cut(mut story: impl AsyncFnMut(Cut) -> bool) {
+    for cut in [Cut::AfterPolls as fn(u32) -> Cut, |step| Cut::At(step * MS)] {
+        let mut step = 0;
+        while !story(cut(step)).await {
+            step += 1;
+            assert!(step < MOST_CUTS, "it does not come to its end: {:?}", cut(step));
+        }
+    }
+}
 
 fn slow() -> World {
     let config = at_most(2).validate_bypass(Duration::ZERO).validate_on_return(true).retry_delay(8 * MS);
@@ -37,54 +63,51 @@ async fn warmed() -> World {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_acquire_cut_at_any_poll_costs_nothing() {
-    for polls in 0..6 {
+async fn an_acquire_cut_anywhere_costs_nothing() {
+    at_every_cut(async |cut| {
         let cold = slow();
-        drop(cut(cold.pool.acquire(), polls).await);
+        let ended = cut.ends(cold.pool.acquire()).await;
         cold.assert_whole().await;
-
+        ended
+    })
+    .await;
+    at_every_cut(async |cut| {
         let warm = warmed().await;
-        drop(cut(warm.pool.acquire(), polls).await);
+        let ended = cut.ends(warm.pool.acquire()).await;
         warm.assert_whole().await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn an_acquire_cut_at_any_moment_costs_nothing() {
-    for moment in MOMENTS {
-        let cold = slow();
-        drop(timeout(moment, cold.pool.acquire()).await);
-        cold.assert_whole().await;
-
-        let warm = warmed().await;
-        drop(timeout(moment, warm.pool.acquire()).await);
-        warm.assert_whole().await;
-    }
+        ended
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_acquire_cut_while_dials_and_checks_fail_costs_nothing() {
-    for moment in MOMENTS {
-        for failure in [Step::fail(FailureKind::Unreachable), Step::panic(), Step::fail(FailureKind::Throttled)] {
+    for failure in [Step::fail(FailureKind::Unreachable), Step::panic(), Step::fail(FailureKind::Throttled)] {
+        at_every_cut(async |cut| {
             let cold = slow();
             cold.handle.script(Hook::Connect, [failure.clone().slow(4 * MS), failure.clone().slow(4 * MS)]);
-            drop(timeout(moment, cold.pool.acquire()).await);
+            let ended = cut.ends(cold.pool.acquire()).await;
             cold.assert_whole().await;
-
+            ended
+        })
+        .await;
+        at_every_cut(async |cut| {
             let warm = warmed().await;
-            warm.handle.script(Hook::Validate, [failure.slow(4 * MS)]);
-            drop(timeout(moment, warm.pool.acquire()).await);
+            warm.handle.script(Hook::Validate, [failure.clone().slow(4 * MS)]);
+            let ended = cut.ends(warm.pool.acquire()).await;
             warm.assert_whole().await;
-        }
+            ended
+        })
+        .await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queued_acquire_cut_at_any_moment_leaves_the_queue_whole() {
-    for moment in MOMENTS {
+async fn a_queued_acquire_cut_anywhere_leaves_the_queue_whole() {
+    at_every_cut(async |cut| {
         let world = slow();
         let held = (world.lease().await, world.lease().await);
-        let (cut, served) = tokio::join!(timeout(moment, world.pool.acquire()), async {
+        let (ended, served) = tokio::join!(cut.ends(world.pool.acquire()), async {
             let next = world.pool.acquire();
             let back = async {
                 tokio::time::sleep(8 * MS).await; // sleep is the subject: a return after the other was cut
@@ -92,9 +115,11 @@ async fn a_queued_acquire_cut_at_any_moment_leaves_the_queue_whole() {
             };
             tokio::join!(next, back).0
         });
-        drop((cut, served.expect("it was not cut")));
+        drop(served.expect("it was not cut"));
         world.assert_whole().await;
-    }
+        ended
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -113,17 +138,21 @@ async fn a_connection_that_was_answered_but_never_fetched_goes_to_the_next() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_warm_cut_at_any_moment_lowers_what_is_wanted_and_keeps_the_dials() {
-    for moment in MOMENTS {
-        for polls in 0..4 {
-            let world = slow();
-            drop(timeout(moment, cut(world.pool.warm(2), polls)).await);
-            world.assert_whole().await;
-        }
-        let world = warmed().await;
-        drop(timeout(moment, world.pool.warm(2)).await);
-        world.assert_whole().await;
-    }
+async fn a_warm_cut_anywhere_lowers_what_is_wanted_and_keeps_the_dials() {
+    at_every_cut(async |cut| {
+        let cold = slow();
+        let ended = cut.ends(cold.pool.warm(2)).await;
+        cold.assert_whole().await;
+        ended
+    })
+    .await;
+    at_every_cut(async |cut| {
+        let warm = warmed().await;
+        let ended = cut.ends(warm.pool.warm(2)).await;
+        warm.assert_whole().await;
+        ended
+    })
+    .await;
 }
 
 /// What there is when a drain begins.
@@ -163,29 +192,39 @@ impl Shape {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_cut_at_any_moment_goes_on() {
+async fn a_drain_cut_anywhere_goes_on() {
     for shape in Shape::ALL {
-        for (moment, polls) in MOMENTS.into_iter().flat_map(|moment| (1..4).map(move |polls| (moment, polls))) {
+        at_every_cut(async |cut| {
+            if cut.is_before_all() {
+                return false;
+            }
             let (world, held) = shape.build().await;
-            drop(timeout(moment, cut(world.pool.drain(400 * MS), polls)).await);
+            let (ended, ()) = tokio::join!(cut.ends(world.pool.drain(400 * MS)), async {
+                tokio::time::sleep(12 * MS).await; // sleep is the subject: a return while it is drained
+                drop(held);
+            });
             assert!(world.pool.acquire().await.is_err(), "no new callers, whatever became of the future");
-            drop(held);
             let report = world.pool.drain(400 * MS).await;
-            assert_eq!((report.killed, report.still_held), (0, 0), "{shape:?}");
+            assert_eq!((report.killed, report.still_held), (0, 0), "{shape:?}, {cut:?}");
             assert_ended(&world);
-        }
+            ended
+        })
+        .await;
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_drain_cut_at_any_moment_still_kills_at_its_end() {
+async fn a_drain_cut_anywhere_still_kills_at_its_end() {
     for shape in Shape::ALL {
-        for moment in MOMENTS {
+        at_every_cut(async |cut| {
+            if cut.is_before_all() {
+                return false;
+            }
             let (world, held) = shape.build().await;
-            drop(timeout(moment, cut(world.pool.drain(6 * MS), 1)).await);
+            let ended = cut.ends(world.pool.drain(6 * MS)).await;
             let lent = u32::from(held.is_some());
             let report = world.pool.drain(SECOND).await;
-            assert_eq!((report.killed, report.still_held), (lent, lent), "{shape:?} at {moment:?}");
+            assert_eq!((report.killed, report.still_held), (lent, lent), "{shape:?}, {cut:?}");
             let mut events = world.pool.subscribe();
             drop(held);
             while world.pool.stats().open() > 0 {
@@ -193,7 +232,9 @@ async fn a_drain_cut_at_any_moment_still_kills_at_its_end() {
             }
             assert_eq!(world.pool.stats().destroyed.by(CloseReason::Broken), 0, "it did not break, it was killed");
             assert_ended(&world);
-        }
+            ended
+        })
+        .await;
     }
 }
 
@@ -205,15 +246,15 @@ fn assert_ended(world: &World) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_release_cut_at_any_moment_still_gives_back() {
-    for moment in MOMENTS {
-        for polls in 0..4 {
-            let world = slow();
-            let lease = world.lease().await;
-            drop(timeout(moment, cut(lease.release(), polls)).await);
-            world.assert_whole().await;
-        }
-    }
+async fn a_release_cut_anywhere_still_gives_back() {
+    at_every_cut(async |cut| {
+        let world = slow();
+        let lease = world.lease().await;
+        let ended = cut.ends(lease.release()).await;
+        world.assert_whole().await;
+        ended
+    })
+    .await;
 }
 
 #[tokio::test(start_paused = true)]
