@@ -23,6 +23,8 @@ mod bad_days;
 
 mod bystanders;
 
+mod cheap;
+
 mod commands;
 
 mod counts;
