@@ -87,9 +87,24 @@ pub(crate) fn pipe(from: &mut Command, to: &mut Command) -> Done {
     let mut first = from.stdout(Stdio::piped()).spawn().map_err(|error| cannot_start(&shown, &error))?;
     let output = first.stdout.take().expect("it is piped");
     let second = run(to.stdin(output));
+    // A command keeps what it was given: without this the first would write to nobody, for ever.
+    to.stdin(Stdio::null());
     let status = first.wait().map_err(|error| cannot_start(&shown, &error))?;
-    // What the first failed at, the second can only have half of.
-    if status.success() { second } else { Err(Failure::ended(&shown, status)) }
+    // What the first failed at, the second can only have half of; unless it was the second who did not listen.
+    if status.success() || died_unheard(status) { second } else { Err(Failure::ended(&shown, status)) }
+}
+
+/// The same number on every Unix.
+const SIGPIPE: i32 = 13;
+
+/// Whether it was killed for writing to nobody.
+fn died_unheard(status: ExitStatus) -> bool {
+    #[cfg(unix)]
+    let killed_by = std::os::unix::process::ExitStatusExt::signal(&status);
+    #[cfg(not(unix))]
+    let killed_by = None::<i32>;
+    // A shell says 128 and the number, of what it ran last.
+    killed_by == Some(SIGPIPE) || status.code() == Some(128 + SIGPIPE)
 }
 
 /// Becomes the program, where the system can: its signals and its exit code are then ours without any relay.
@@ -144,5 +159,6 @@ mod tests {
         assert_eq!(ended("echo all", "grep -q all"), Ok(()));
         assert_eq!(ended("echo half; exit 3", "grep -q half"), Err(3), "whatever the second made of the half");
         assert_eq!(ended("echo all", "exit 4"), Err(4));
+        assert_eq!(ended("head -c 1000000 /dev/zero", "exit 4"), Err(4), "who stops listening stops who talks");
     }
 }
