@@ -105,6 +105,10 @@ impl Weather {
         weather
     }
 
+    pub(super) fn has_delay(&self) -> bool {
+        !(self.delay.is_zero() && self.jitter.is_zero())
+    }
+
     pub(super) fn is_frozen(&self, direction: Direction) -> bool {
         self.black_hole || self.frozen[direction as usize]
     }

@@ -4,9 +4,10 @@
 //! the connections of the moment, once ([`Blow`]). A script is a list of both, each with the time to wait before it
 //! ([`FaultProxy::play`]).
 //!
-//! A connection holds at most half a MiB of what is on its way. What a proxy cannot do: drop packets. A client's
-//! `connect` always succeeds at once, unless the proxy refuses; what would be lost on a real network comes late here.
-//! It works on real sockets, so not on a paused clock.
+//! In each direction of a connection it holds at most 256 KiB of what is on its way, beside what the kernel does, and
+//! 4 MiB under [`Fault::Latency`]. What a proxy cannot do: drop packets. A client's `connect` always succeeds at once,
+//! unless the proxy refuses; what would be lost on a real network comes late here. It works on real sockets, so not on
+//! a paused clock.
 //!
 //! # Examples
 //!

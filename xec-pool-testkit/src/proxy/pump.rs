@@ -15,9 +15,13 @@ use super::{Direction, carry::Passage, fault::Weather};
 /// The most that is read at once.
 const PIECE_BYTES: usize = 16 * 1024;
 
-/// Bytes that may be on their way: what a link of 80 MiB a second holds at a delay of 50 ms. The docs of
-/// `Fault::Latency` say so too.
+/// Bytes that may be on their way while they take their time: what a link of 80 MiB a second holds at a delay of
+/// 50 ms. The docs of `Fault::Latency` say so too.
 const QUEUE_BYTES: usize = 4 * 1024 * 1024;
+
+/// What a byte costs where there is no delay, so that a proxy that holds bytes up holds few: who sends shall feel it.
+/// That leaves 256 KiB; the docs of `proxy` say so too.
+const NEAR_COST: usize = 16;
 
 /// What a piece costs beside its bytes.
 const PIECE_COST: usize = 64;
@@ -41,8 +45,9 @@ where
 {
     let (passage, direction) = (way.passage, way.direction);
     let (send, queue) = mpsc::unbounded_channel();
+    let weather = way.weather.clone();
     let half_closed = select! {
-        moved = async { try_join!(read(from, send), way.write(to, queue)) } => moved.map(|_| false)?,
+        moved = async { try_join!(read(from, weather, send), way.write(to, queue)) } => moved.map(|_| false)?,
         () = passage.half_closed(direction) => true,
     };
     to.shutdown().await?;
@@ -54,14 +59,19 @@ where
 }
 
 /// An end or an error is a piece like any other: it waits its turn and bears the weather.
-async fn read<R: AsyncRead + Unpin + Send>(from: &mut R, queue: mpsc::UnboundedSender<Piece>) -> io::Result<()> {
+async fn read<R: AsyncRead + Unpin + Send>(
+    from: &mut R,
+    weather: watch::Receiver<Weather>,
+    queue: mpsc::UnboundedSender<Piece>,
+) -> io::Result<()> {
     let room = Arc::new(Semaphore::new(QUEUE_BYTES));
     let mut buffer = vec![0; PIECE_BYTES];
     loop {
         let bytes = from.read(&mut buffer).await.map(|count| buffer[..count].to_vec());
         let arrived = Instant::now();
         let count = bytes.as_ref().map_or(0, Vec::len);
-        let permits = u32::try_from(PIECE_COST + count).expect("a piece is small");
+        let cost = if weather.borrow().has_delay() { 1 } else { NEAR_COST };
+        let permits = u32::try_from(cost * (PIECE_COST + count)).expect("a piece is small");
         let room = Arc::clone(&room).acquire_many_owned(permits).await.expect("nobody closes it");
         // A writer that is gone has its own error to tell.
         if queue.send(Piece { arrived, bytes, _room: room }).is_err() || count == 0 {
@@ -217,4 +227,37 @@ impl Leave {
 
 fn end_of_line(bytes: &[u8]) -> Option<usize> {
     bytes.iter().position(|&byte| byte == b'\n').map(|at| at + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::task::unconstrained;
+
+    use super::*;
+    use crate::proxy::Fault;
+
+    /// So many bytes are taken from a sender who never ends, while nothing is handed on.
+    async fn taken(fault: Fault) -> usize {
+        let (_line, weather) = watch::channel(Weather::of([fault]));
+        let (send, mut queue) = mpsc::unbounded_channel();
+        let mut endless = tokio::io::repeat(7);
+        let reading = unconstrained(read(&mut endless, weather, send));
+        assert!(tokio::time::timeout(Duration::ZERO, reading).await.is_err(), "it stops");
+        let mut taken = 0;
+        while let Ok(piece) = queue.try_recv() {
+            taken += piece.bytes.expect("bytes").len();
+        }
+        taken
+    }
+
+    #[tokio::test]
+    async fn who_sends_into_a_frozen_direction_is_stopped_soon_and_a_delay_holds_more() {
+        let held_up = [Fault::Freeze(Direction::ToServer), Fault::BlackHole, Fault::StallAfterBanner];
+        for fault in held_up {
+            assert!(taken(fault).await <= 256 * 1024, "{fault:?}");
+        }
+        let delay = Duration::from_secs(1);
+        let late = taken(Fault::Latency { delay, jitter: Duration::ZERO }).await;
+        assert!((3_000_000..=QUEUE_BYTES).contains(&late), "{late}");
+    }
 }

@@ -72,7 +72,8 @@ async fn latency_holds_bytes_and_the_end_up_and_keeps_their_order() {
 #[tokio::test]
 async fn latency_holds_nothing_up_twice_under_load_either() {
     let stage = Stage::new().await;
-    let delay = 5 * BRIEF;
+    // Twice that is a long time on the slowest machine, too.
+    let delay = Duration::from_secs(3);
     stage.proxy.set_faults([Fault::Latency { delay, jitter: NO_JITTER }]);
     let mut ends = stage.connect().await;
     let start = Instant::now();
@@ -81,14 +82,11 @@ async fn latency_holds_nothing_up_twice_under_load_either() {
         // One piece each, as far as anybody can make it so.
         tokio::task::yield_now().await;
     }
-    hear(&mut ends.served, 50).await;
-    let few = start.elapsed();
-    assert!(delay <= few && few < 2 * delay, "{few:?}");
-
-    let (start, all) = (Instant::now(), vec![7; 3_000_000]);
-    tokio::join!(say(&mut ends.served, &all), hear(&mut ends.client, all.len()));
-    let many = start.elapsed();
-    assert!(delay <= many && many < 2 * delay, "{many:?}");
+    let many = vec![7; 3_000_000];
+    say(&mut ends.served, &many).await;
+    tokio::join!(hear(&mut ends.served, 50), hear(&mut ends.client, many.len()));
+    let took = start.elapsed();
+    assert!(delay <= took && took < 2 * delay, "{took:?}");
 }
 
 #[tokio::test]
@@ -132,7 +130,7 @@ async fn a_black_hole_holds_a_bounded_number_of_bytes() {
     let stage = Stage::new().await;
     let ends = stage.connect().await;
     stage.proxy.set_faults([Fault::BlackHole]);
-    // Until nobody takes any more: the proxy's four MiB, and what the kernels take for themselves.
+    // Until nobody takes any more: the proxy's 256 KiB, and what the kernels take for themselves.
     let mut sent = 0;
     while let Ok(writable) = tokio::time::timeout(BRIEF, ends.client.writable()).await {
         writable.expect("it is open");
