@@ -1,17 +1,11 @@
 //! From a configuration to a connection that is logged in: look up, connect, exchange keys, log in.
 
-use std::{
-    io,
-    net::SocketAddr,
-    pin::pin,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use russh::client::{self, Handle};
 use tokio::{
     net::{TcpStream, lookup_host},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use xec_pool_core::ConnectContext;
 
@@ -26,12 +20,21 @@ use crate::{
     stream::{Socket, Stream},
 };
 
+/// The last part of a dial's time that is not its own: 4 ms of 200 ms, 300 ms of 15 s.
+///
+/// The pool ends the dial when all of it is over, and can tell only that. Two timers that end in the same tick are
+/// heard in an order that nobody promises, and a tick is 1 ms: so ours ends some ticks earlier. It need not be more, for
+/// nothing is left to do by then but to say so.
+const POOLS_PART: u32 = 50;
+
 /// One dial. Dropping [`run`](Self::run) at any await ends what it has opened, at once.
 pub(crate) struct Dial<'a> {
-    pub(crate) config: &'a SshConfig,
-    pub(crate) host: &'a Arc<str>,
-    pub(crate) rekey_after: u64,
-    pub(crate) cx: &'a ConnectContext,
+    config: &'a SshConfig,
+    host: &'a Arc<str>,
+    rekey_after: u64,
+    cx: &'a ConnectContext,
+    /// Whatever the stages' own limits are, the last one ends here.
+    end: Instant,
 }
 
 /// Ends the socket unless the dial came to its end. russh's session is a task of its own by then and would go on.
@@ -45,13 +48,17 @@ impl Drop for Unfinished {
     }
 }
 
-impl Dial<'_> {
+impl<'a> Dial<'a> {
+    pub(crate) fn new(config: &'a SshConfig, host: &'a Arc<str>, rekey_after: u64, cx: &'a ConnectContext) -> Self {
+        let deadline = Instant::from_std(cx.deadline());
+        let whole = deadline.saturating_duration_since(Instant::now());
+        Self { config, host, rekey_after, cx, end: deadline - whole / POOLS_PART }
+    }
+
     pub(crate) async fn run(&self) -> Result<SshConnection, SshError> {
-        // Before any network: a key that cannot be read must not cost the server a handshake.
-        let credentials = self.config.credentials().await.map_err(|error| self.bad_credentials(error))?;
-        let host_keys = self.config.host_keys().await.map_err(|source| self.bad_host_key(source))?;
+        let (credentials, host_keys) = self.prepare().await?;
         let began = Instant::now();
-        let limit = self.config.connect_timeout();
+        let limit = self.limit(self.config.connect_timeout());
         self.cx.phase("resolve");
         let addresses = self.resolve(limit).await?;
         self.cx.phase("tcp");
@@ -70,6 +77,25 @@ impl Dial<'_> {
         }
         unfinished.0 = None;
         Ok(connection)
+    }
+
+    /// What the stage that begins now may take: its own limit, or what is left of the dial's if that is less. In whole
+    /// milliseconds, as errors tell it.
+    fn limit(&self, own: Duration) -> Duration {
+        let left = self.end.saturating_duration_since(Instant::now());
+        let whole = left.subsec_millis() * 1_000_000;
+        own.min(Duration::new(left.as_secs(), whole))
+    }
+
+    /// Before any network: a key that cannot be read must not cost the server a handshake.
+    async fn prepare(&self) -> Result<(Arc<Credentials>, HostKeyCheck), SshError> {
+        let limit = self.limit(Duration::MAX);
+        let read = async {
+            let credentials = self.config.credentials().await.map_err(|error| self.bad_credentials(error))?;
+            let host_keys = self.config.host_keys().await.map_err(|source| self.bad_host_key(source))?;
+            Ok((credentials, host_keys))
+        };
+        timeout(limit, read).await.unwrap_or_else(|_| Err(self.too_slow(Phase::Prepare, limit)))
     }
 
     async fn resolve(&self, limit: Duration) -> Result<Vec<SocketAddr>, SshError> {
@@ -102,7 +128,7 @@ impl Dial<'_> {
     }
 
     async fn shake_hands(&self, link: &Arc<Link>, host_keys: HostKeyCheck) -> Result<Handle<SessionHandler>, SshError> {
-        let limit = self.config.banner_timeout();
+        let limit = self.limit(self.config.banner_timeout());
         let settings = protocol::settings(
             self.config,
             self.rekey_after,
@@ -163,8 +189,16 @@ impl Dial<'_> {
         link: &Link,
         credentials: &Credentials,
     ) -> Result<Authenticated, SshError> {
-        let limit = self.config.auth_timeout();
-        let failure = match timeout(limit, auth::authenticate(handle, self.config.user(), credentials)).await {
+        let limit = self.limit(self.config.auth_timeout());
+        let attempt = async {
+            let result = auth::authenticate(handle, self.config.user(), credentials).await;
+            if let Err(AuthFailure::Lost { .. }) = &result {
+                // Only then the link knows why.
+                link.ended().await;
+            }
+            result
+        };
+        let failure = match timeout(limit, attempt).await {
             Ok(Ok(login)) => return Ok(login),
             Ok(Err(failure)) => failure,
             Err(_) => return Err(self.too_slow(Phase::Auth, limit)),
@@ -175,16 +209,13 @@ impl Dial<'_> {
             AuthFailure::Protocol(error) => {
                 Err(SshError::Protocol { host, phase: Phase::Auth, source: Box::new(error) })
             }
-            AuthFailure::Lost { refused } => {
-                link.ended().await;
-                match (link.cause(), refused) {
-                    // The server hangs up after a number of refusals: then it is they that ended the login.
-                    (LossCause::Disconnected { message }, Some(source)) if auth::means_too_many(&message) => {
-                        Err(SshError::Auth { host, source })
-                    }
-                    (cause, _) => Err(self.lost(Phase::Auth, cause)),
+            AuthFailure::Lost { refused } => match (link.cause(), refused) {
+                // The server hangs up after a number of refusals: then it is they that ended the login.
+                (LossCause::Disconnected { message }, Some(source)) if auth::means_too_many(&message) => {
+                    Err(SshError::Auth { host, source })
                 }
-            }
+                (cause, _) => Err(self.lost(Phase::Auth, cause)),
+            },
         }
     }
 

@@ -52,7 +52,7 @@ pub enum SshError {
         host: Arc<str>,
         /// Which part.
         phase: Phase,
-        /// The limit.
+        /// The limit: the part's own, or what the parts before it had left of the pool's `connect_timeout`.
         after: Duration,
     },
 

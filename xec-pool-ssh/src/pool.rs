@@ -10,6 +10,12 @@ use crate::{Command, Output, Phase, SshConfig, SshError, SshTransport, channel::
 ///
 /// Everything a [`Pool`] can do, it can; and it lends a connection to a command for as long as that runs.
 ///
+/// # A server that hangs
+///
+/// A dial ends at the pool's `connect_timeout` (default: 15 s), or earlier by the configuration's own limit for one of
+/// its parts. Either way it is the transport that ends it, and the error has a phase:
+/// [`SshError::TimedOut`](crate::SshError::TimedOut) in [`AcquireError::Connect`].
+///
 /// # Wrong credentials
 ///
 /// A refused login is told to everybody who waits, and is never repeated by itself. But each caller who comes later

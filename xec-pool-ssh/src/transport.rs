@@ -75,12 +75,15 @@ impl Transport for SshTransport {
 
     /// Looks up the name, connects, exchanges keys, checks the host's key and logs in.
     ///
+    /// It gives up by itself a little before the context's deadline (by a fiftieth of its time), whatever the
+    /// configuration's own limits are: it can tell in which phase, and who drops it at the deadline cannot.
+    ///
     /// # Cancel safety
     ///
-    /// Dropping it ends what it has opened at once. A pool does so at `connect_timeout` only: the server may count
-    /// each login that is broken off.
+    /// Dropping it ends what it has opened at once. A pool does so at the end of a drain only: the server may count each
+    /// login that is broken off.
     async fn connect(&self, cx: ConnectContext) -> Result<SshConnection, SshError> {
-        let dial = Dial { config: &self.config, host: &self.host, rekey_after: self.rekey_after, cx: &cx };
+        let dial = Dial::new(&self.config, &self.host, self.rekey_after, &cx);
         let connection = tokio::select! {
             connected = dial.run() => connected?,
             () = cx.cancelled().wait() => return Err(dial.lost(Phase::Prepare, LossCause::Ended)),

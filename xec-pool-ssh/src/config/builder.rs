@@ -11,7 +11,9 @@ use xec_pool_core::PoolConfig;
 use super::{SshConfig, SshConfigError, Times};
 use crate::{AuthMethod, HostKeyPolicy, KeySource, Secret, SshTarget, host_key::parse_fingerprint, known_hosts::file};
 
-/// The defaults. sshd's own limit for a login is two minutes; three unanswered questions in a row and one interval
+/// The defaults. The first three are more than a pool's `connect_timeout` in sum, which ends each of them earlier where
+/// it leaves less: a dial is not longer for being in a slow stage. sshd's own limit for a login is two minutes. Three
+/// unanswered questions in a row and one interval
 /// more are the silence of a dead connection.
 const DEFAULT_TIMES: Times = Times {
     connect: Duration::from_secs(10),
@@ -105,6 +107,9 @@ impl SshConfigBuilder {
     }
 
     /// How long finding the host and connecting to it may take. Default: 10 s.
+    ///
+    /// This and the next two end a little before the `connect_timeout` of the pool's, if that is shorter: so that it is
+    /// always [`SshError::TimedOut`](crate::SshError::TimedOut) with its phase that tells what took so long.
     pub const fn connect_timeout(mut self, within: Duration) -> Self {
         self.times.connect = within;
         self
@@ -116,7 +121,8 @@ impl SshConfigBuilder {
         self
     }
 
-    /// How long authentication may take. Default: 30 s.
+    /// How long authentication may take. Default: 30 s, of which a pool leaves as much as is left of its
+    /// `connect_timeout` (default: 15 s): raise both.
     pub const fn auth_timeout(mut self, within: Duration) -> Self {
         self.times.auth = within;
         self

@@ -111,7 +111,8 @@ impl SshConfig {
         &self.known_hosts
     }
 
-    /// How long finding the host and connecting to it may take.
+    /// How long finding the host and connecting to it may take. Less, as each of the three, where a pool's own
+    /// `connect_timeout` ends the dial earlier.
     #[must_use]
     pub const fn connect_timeout(&self) -> Duration {
         self.times.connect

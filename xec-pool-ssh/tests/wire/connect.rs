@@ -11,7 +11,7 @@ use xec_pool_testkit::{
     keys,
 };
 
-use super::support::{World, cut, folder, refused, soon, transport, watched};
+use super::support::{Hole, World, cut, folder, refused, soon, transport, watched};
 
 const SHORT: Duration = Duration::from_millis(300);
 
@@ -148,17 +148,9 @@ async fn a_closed_port_is_unreachable() {
 
 #[tokio::test]
 async fn a_black_hole_takes_the_connect_timeout_and_no_longer() {
-    // A listener whose queue is full drops every further request, as a firewall does.
-    let hole = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-    hole.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-    hole.listen(0).unwrap();
-    let address = hole.local_addr().unwrap().as_socket().unwrap();
-    let mut plugs = Vec::new();
-    while let Ok(plug) = std::net::TcpStream::connect_timeout(&address, SHORT) {
-        plugs.push(plug);
-    }
+    let hole = Hole::new();
     let world = World::new().await;
-    let target = format!("tester@{address}").parse().unwrap();
+    let target = format!("tester@{}", hole.address).parse().unwrap();
     let config = xec_pool_ssh::SshConfig::builder(target)
         .known_hosts([world.known_hosts.path()])
         .private_key_text(keys::USER_ED25519.private)

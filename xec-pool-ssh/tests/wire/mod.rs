@@ -5,6 +5,9 @@ mod support;
 // Getting a connection, or a good reason why not.
 mod connect;
 
+// And who ends it: the transport, which can tell what took so long.
+mod limits;
+
 // Commands that come to an end.
 mod commands;
 

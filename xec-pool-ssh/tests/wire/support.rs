@@ -1,6 +1,14 @@
 //! What the tests share: a trusted server, connections to it, and ways to cut a future short.
 
-use std::{future::poll_fn, io::Write as _, pin::pin, sync::Arc, task::Poll, time::Duration};
+use std::{
+    future::poll_fn,
+    io::Write as _,
+    net::{SocketAddr, TcpStream},
+    pin::pin,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use tempfile::NamedTempFile;
 use tokio::sync::mpsc;
@@ -55,6 +63,28 @@ impl World {
 
     pub(crate) async fn connect(&self) -> SshConnection {
         self.transport().connect(ConnectContext::detached()).await.unwrap()
+    }
+}
+
+/// A port that swallows whatever asks for it: a listener whose queue is full drops every further request, as a firewall
+/// does.
+pub(crate) struct Hole {
+    pub(crate) address: SocketAddr,
+    _listener: socket2::Socket,
+    _plugs: Vec<TcpStream>,
+}
+
+impl Hole {
+    pub(crate) fn new() -> Self {
+        let listener = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
+        listener.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(0).unwrap();
+        let address = listener.local_addr().unwrap().as_socket().unwrap();
+        let mut plugs = Vec::new();
+        while let Ok(plug) = TcpStream::connect_timeout(&address, Duration::from_millis(300)) {
+            plugs.push(plug);
+        }
+        Self { address, _listener: listener, _plugs: plugs }
     }
 }
 
