@@ -1,6 +1,9 @@
 //! `test --sshd LIST`: the tests of containers once more, on the servers of other releases.
 
-use std::process::{self, Command, Stdio};
+use std::{
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    process::{self, Command, Stdio},
+};
 
 use crate::{
     debian::Program,
@@ -37,9 +40,11 @@ pub(crate) fn run(servers: &[String], tests: impl Fn() -> Command) -> Done {
         let mut suite = tests();
         choose(&mut suite, server)?;
         suite.args(["--package", "xec-pool-ssh", "--features", "containers", "--test", "servers"]);
-        // The matrix turns knobs that dropbear has not got, and the testkit's own tests speak to OpenSSH.
+        // The matrix turns knobs that dropbear has not got, it punishes nobody, and the testkit's own tests speak to
+        // OpenSSH. The breaker's target has the name of ssh's.
         if server != DROPBEAR {
             suite.args(["--test", "faults", "--package", "xec-pool-testkit", "--test", "container"]);
+            suite.args(["--package", "xec-pool-breaker"]);
         }
         run::run(&mut suite)?;
     }
@@ -55,28 +60,40 @@ pub(crate) fn choose_release(program: &mut Command, release: &str) -> Done {
 }
 
 fn choose(program: &mut Command, server: &str) -> Done {
-    let tag = format!("{NAME}:{server}");
-    ensure_image(server, &tag)?;
+    let recipe = recipe(server);
+    let tag = tag(server, &recipe);
+    ensure_image(&tag, &recipe)?;
     program.env(CHOICE, tag);
     Ok(())
 }
 
+/// What mmdebstrap is told.
+fn recipe(server: &str) -> [&str; 5] {
+    let (release, packages) = match server {
+        DROPBEAR => (DROPBEAR_RELEASE, "--include=dropbear-bin,iproute2"),
+        release => (release, "--include=openssh-server,iproute2"),
+    };
+    ["--quiet", "--variant=essential", packages, release, "-"]
+}
+
+/// Names the recipe as well: an image that an older one made is another image.
+fn tag(server: &str, recipe: &[&str]) -> String {
+    let mut hash = DefaultHasher::new();
+    recipe.hash(&mut hash);
+    format!("{NAME}:{server}-{:08x}", hash.finish() >> 32)
+}
+
 /// Debian's packages, unpacked into an image without asking any registry: in about a minute.
-fn ensure_image(server: &str, tag: &str) -> Done {
+fn ensure_image(tag: &str, recipe: &[&str]) -> Done {
     if quietly(&["image", "inspect", tag])? {
         return Ok(());
     }
     MMDEBSTRAP.ensure_installed()?;
-    let (release, packages) = match server {
-        DROPBEAR => (DROPBEAR_RELEASE, "dropbear-bin,iproute2"),
-        release => (release, "openssh-server,iproute2"),
-    };
-    let include = format!("--include={packages}");
-    let mut unpack = Command::new("mmdebstrap");
-    unpack.args(["--quiet", "--variant=essential", &include, release, "-"]);
     // Docker makes an image of nothing or of a half, too: until all of it is there, it has a name nobody asks for.
     let unfinished = format!("{tag}.{}", process::id());
-    let finished = run::pipe(&mut unpack, Command::new("docker").args(["import", "-", &unfinished]))
+    let mut import = Command::new("docker");
+    import.args(["import", "-", &unfinished]);
+    let finished = run::pipe(Command::new("mmdebstrap").args(recipe), &mut import)
         .and_then(|()| run::run(Command::new("docker").args(["tag", &unfinished, tag])));
     quietly(&["image", "rm", &unfinished])?;
     finished
@@ -86,4 +103,17 @@ fn ensure_image(server: &str, tag: &str) -> Done {
 fn quietly(args: &[&str]) -> Done<bool> {
     let status = Command::new("docker").args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
     Ok(status.map_err(|error| Failure::from(format!("cannot start `docker`: {error}")))?.success())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_that_another_recipe_made_has_another_name() {
+        let name = tag("trixie", &recipe("trixie"));
+        assert!(name.starts_with("xec-pool-sshd:trixie-"), "{name}");
+        assert_eq!(name, tag("trixie", &recipe("trixie")));
+        assert_ne!(name, tag("trixie", &recipe(DROPBEAR)));
+    }
 }
