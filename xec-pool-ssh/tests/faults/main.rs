@@ -3,6 +3,9 @@
 
 mod matrix;
 
+// What no fault ends.
+mod ends;
+
 use self::matrix::{
     cell::{Outcome, run},
     words::{Fault, State, senseless},

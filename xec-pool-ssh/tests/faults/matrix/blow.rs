@@ -1,6 +1,6 @@
 //! Faults, and their ends.
 
-use std::io;
+use std::{io, time::Instant};
 
 use tokio::{io::AsyncReadExt as _, net::TcpStream, task::JoinHandle};
 use xec_pool_core::{FailureKind, PoolEvent, WarmReport};
@@ -13,8 +13,9 @@ use super::{
 };
 
 /// What keeps a fault going.
-#[derive(Default)]
 pub(crate) struct Held {
+    /// When it had come, at the latest.
+    pub(crate) landed: Instant,
     stranger: Option<TcpStream>,
     /// Who dials meanwhile, and was turned away.
     pub(crate) dialler: Option<JoinHandle<WarmReport<SshError>>>,
@@ -34,11 +35,17 @@ pub(crate) const fn comes_first(state: State, fault: Fault) -> bool {
 /// Lets it happen. What happens once has happened when this returns.
 pub(crate) async fn strike(place: &Place, state: State, fault: Fault) -> io::Result<Held> {
     let sshd = &place.sshd;
-    let mut held = Held::default();
+    let mut held = Held { landed: Instant::now(), stranger: None, dialler: None };
     match fault {
         Fault::Killed => assert!(sshd.kill_connections().await? > 0, "there was one"),
         Fault::Frozen => sshd.pause().await?,
-        Fault::Rebooted => sshd.restart().await?,
+        Fault::Rebooted => {
+            sshd.kill().await?;
+            // What follows takes as long as a machine takes to come back.
+            held.landed = Instant::now();
+            sshd.restart().await?;
+            return Ok(held);
+        }
         Fault::Unplugged => sshd.unplug().await?,
         Fault::BlackHole => sshd.cut().await?,
         Fault::Reset => assert!(place.way().strike(proxy::Blow::Reset) > 0, "there was one"),
@@ -54,6 +61,7 @@ pub(crate) async fn strike(place: &Place, state: State, fault: Fault) -> io::Res
         Fault::Exhausted if state.has_command() => {}
         Fault::Exhausted => sshd.limit_processes(Some(1)).await?,
     }
+    held.landed = Instant::now();
     Ok(held)
 }
 

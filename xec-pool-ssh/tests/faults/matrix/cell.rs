@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::timeout;
 use xec_pool_core::AcquireError;
-use xec_pool_ssh::SshError;
+use xec_pool_ssh::{Output, SshError};
 
 use super::{
     blow::{self, Held},
@@ -15,7 +15,7 @@ use super::{
     seen::{Seen, expected, may_pass},
     whole,
     words::{Fault, State, senseless},
-    work::{self, Work},
+    work::{self, Answer, Work},
 };
 
 /// Longer than anything here takes.
@@ -26,6 +26,10 @@ const CELL: Duration = Duration::from_secs(180);
 
 /// How long the pool may take until it works again.
 const RECOVERED: Duration = Duration::from_secs(10);
+
+/// How often a cell is set up, at most, until its fault comes while its state lasts: some end by themselves, and a busy
+/// machine may take longer to strike.
+const TRIES: usize = 4;
 
 /// What came of a cell.
 #[derive(Debug)]
@@ -93,11 +97,22 @@ pub(crate) async fn run(state: State, fault: Fault) -> Row {
 }
 
 async fn ran(state: State, fault: Fault) -> io::Result<Found> {
+    for _ in 0..TRIES {
+        if let Some(found) = tried(state, fault).await? {
+            return Ok(found);
+        }
+    }
+    Err(io::Error::other(format!("{TRIES} times the state was over before the fault came")))
+}
+
+/// `None` where the fault missed the state.
+async fn tried(state: State, fault: Fault) -> io::Result<Option<Found>> {
     let mut found = Found::default();
     let mut place = Place::new(state, fault).await?;
     work::prepare(&place, state).await;
     let first = blow::comes_first(state, fault);
     let work = if first { None } else { Some(work::begin(&place, state, fault).await?) };
+    let is_ready = (first && state != State::Idle) || work::is_there(&place, state);
     // Two moments: what happens, happens between them.
     let struck = Instant::now();
     let mut held = blow::strike(&place, state, fault).await?;
@@ -106,8 +121,12 @@ async fn ran(state: State, fault: Fault) -> io::Result<Found> {
         Some(work) => work,
         None => work::begin(&place, state, fault).await?,
     };
+    if !is_ready || work.ends.is_some_and(|ends| ends < held.landed) {
+        return Ok(None);
+    }
     work::release(&place, state, fault).await?;
     answered(&mut found, state, fault, work, struck).await;
+    found.problems.extend(has_met(&place, state, fault));
     blow::lift(&place, state, fault, &mut held).await?;
     work::let_go(&place, state).await?;
     if !blow::is_over_at_once(fault) {
@@ -129,7 +148,22 @@ async fn ran(state: State, fault: Fault) -> io::Result<Found> {
     let (problem, left) = whole::over_there(&place, may_stay).await;
     found.problems.extend(problem);
     found.left_running = left;
-    Ok(found)
+    Ok(Some(found))
+}
+
+/// Where a fault could be passed by unseen: the command that found no session did run on another connection.
+fn has_met(place: &Place, state: State, fault: Fault) -> Option<String> {
+    let created = place.pool.stats().created;
+    let should_be = if state.has_command() { 1 } else { 2 };
+    (fault == Fault::MaxSessions && created != should_be)
+        .then(|| format!("{created} connections were made, where it takes {should_be}"))
+}
+
+/// The command's own failure is the one that was meant.
+fn wrong_failure(state: State, fault: Fault, answer: &Answer) -> Option<String> {
+    let is_full = |output: &Output| String::from_utf8_lossy(&output.stderr).contains("No space left");
+    let is_wrong = state.has_command() && fault == Fault::Exhausted && !answer.as_ref().is_ok_and(is_full);
+    is_wrong.then(|| format!("no word of a full disk in {answer:?}"))
 }
 
 /// Waits for the answers, and holds them against what they should be.
@@ -141,6 +175,7 @@ async fn answered(found: &mut Found, state: State, fault: Fault, work: Work, str
     if !(expected.what)(&seen) {
         found.problems.push(format!("expected {}, got {:?}", expected.words, heard.answer));
     }
+    found.problems.extend(wrong_failure(state, fault, &heard.answer));
     let took = heard.at - if state.has_command() { struck } else { heard.asked };
     if took > expected.within {
         found.problems.push(format!("the answer took {took:?}, not {:?}", expected.within));

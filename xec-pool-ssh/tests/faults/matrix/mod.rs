@@ -5,7 +5,7 @@
 pub(crate) mod words;
 
 // A server, a way to it, a pool.
-mod place;
+pub(crate) mod place;
 
 // Into the state and out of it.
 mod work;

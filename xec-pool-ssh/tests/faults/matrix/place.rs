@@ -12,6 +12,12 @@ use super::words::{Fault, State};
 /// How long a caller waits for a connection.
 pub(crate) const ACQUIRE: Duration = Duration::from_secs(4);
 
+/// How long the server may take for each part of a dial.
+pub(crate) const PART: Duration = Duration::from_secs(2);
+
+/// How long a check may take: less than a ping waits.
+pub(crate) const CHECK: Duration = Duration::from_millis(1_500);
+
 /// How long the pool may drain.
 pub(crate) const DRAIN: Duration = Duration::from_secs(5);
 
@@ -133,17 +139,16 @@ fn pool(sshd: &SshdContainer, target: SocketAddr, state: State, recorder: &Recor
         .known_hosts([sshd.known_hosts_path()])
         .private_key(sshd.key_path())
         .connect_timeout(ms(1_000))
-        .banner_timeout(ms(2_000))
-        .auth_timeout(ms(2_000))
+        .banner_timeout(PART)
+        .auth_timeout(PART)
         .keepalive_interval(ms(keepalive))
         .keepalive_max(2)
         .inactivity_timeout(ms(inactivity));
     let behaviour = PoolConfig::builder()
         .max_connections(2)
         .acquire_timeout(ACQUIRE)
-        .connect_timeout(ms(5_500))
         .close_timeout(ms(1_500))
-        .validate_timeout(ms(1_000))
+        .validate_timeout(CHECK)
         .validate_interval(if state == State::Validating { ms(200) } else { ms(10_000) })
         .retry_attempts(2)
         .retry_delay(ms(100))

@@ -54,7 +54,7 @@ impl Seen {
 
     fn without(error: &AcquireError<SshError>) -> Self {
         match error {
-            AcquireError::Connect { kind, .. } => Self::NotConnected { kind: *kind, why: last(error) },
+            AcquireError::Connect { cause, .. } => Self::NotConnected { kind: kind_of(cause), why: last(error) },
             AcquireError::TimedOut(late) => {
                 let dial = late.last_error().map(|dial| kind_of(dial));
                 Self::TooLate { stage: late.stage(), last: dial, why: last(error) }
@@ -92,7 +92,8 @@ impl Seen {
 fn kind_of(error: &DialError<SshError>) -> FailureKind {
     match error {
         DialError::Transport(error) => error.kind(),
-        DialError::TimedOut { .. } => FailureKind::TimedOut,
+        // The transport gives up first, and says in which phase: this would be ours.
+        DialError::TimedOut { .. } => FailureKind::Other,
         DialError::Lost => FailureKind::Lost,
         DialError::Panicked | DialError::Stopped | _ => FailureKind::Other,
     }

@@ -11,7 +11,7 @@ use xec_pool_ssh::{Output, SshError};
 use xec_pool_testkit::proxy::{self, Direction};
 
 use super::{
-    place::{DRAIN, Place, slowness},
+    place::{CHECK, DRAIN, PART, Place, slowness},
     words::{Fault, State},
 };
 
@@ -31,7 +31,18 @@ pub(crate) struct Work {
     pub(crate) second: Option<Answer>,
     /// And how long it took.
     pub(crate) drain: Option<JoinHandle<(DrainReport, Duration)>>,
+    /// When the state is over by itself, at the earliest: a fault that comes later misses it.
+    pub(crate) ends: Option<Instant>,
 }
+
+impl Work {
+    /// For a state that lasts so long from now on. The pool's own clock for it may have begun a moment before.
+    fn ending(self, after: Duration) -> Self {
+        Self { ends: Some(Instant::now() + after - EARLIER), ..self }
+    }
+}
+
+const EARLIER: Duration = Duration::from_millis(100);
 
 /// Where a gate in the command is the way on, it opens only after the fault has come.
 const WAIT: &str = "echo > /dev/shm/mark; read -r _ < /dev/shm/gate";
@@ -82,7 +93,7 @@ pub(crate) async fn begin(place: &Place, state: State, fault: Fault) -> std::io:
             if fault != Fault::MaxStartups {
                 place.way().set_faults([proxy::Fault::StallAfterBanner]);
             }
-            let work = plain(place);
+            let work = plain(place).ending(PART);
             if fault != Fault::MaxStartups {
                 place.way().wait_until(|counters| counters.to_client > 0).await;
             }
@@ -91,7 +102,7 @@ pub(crate) async fn begin(place: &Place, state: State, fault: Fault) -> std::io:
         State::Authenticating => {
             let hold = if fault == Fault::Exhausted { 2 } else { 600 };
             place.sshd.exec(&format!("echo {hold} > /dev/shm/hold; mkfifo -m 666 /dev/shm/auth")).await?;
-            let work = plain(place);
+            let work = plain(place).ending(PART.min(Duration::from_secs(hold)));
             place.sshd.exec("cat /dev/shm/mark").await?;
             Ok(work)
         }
@@ -104,7 +115,8 @@ pub(crate) async fn begin(place: &Place, state: State, fault: Fault) -> std::io:
                 let is_checking = place.pool.stats().validating > 0;
                 held_up = if is_checking { held_up.or_else(|| Some(Instant::now())) } else { None };
             }
-            Ok(plain(place))
+            // Since then, not since it was seen for the second time.
+            Ok(plain(place).ending(CHECK - ANSWERED))
         }
         State::Opening => {
             place.way().set_faults([proxy::Fault::Freeze(Direction::ToServer)]);
@@ -118,13 +130,25 @@ pub(crate) async fn begin(place: &Place, state: State, fault: Fault) -> std::io:
     }
 }
 
+/// Whether the pool is in the state, and nothing else has happened.
+pub(crate) fn is_there(place: &Place, state: State) -> bool {
+    let stats = place.pool.stats();
+    match state {
+        State::Idle => stats.idle == 1 && stats.leases == 0,
+        State::Connecting | State::Authenticating => stats.connecting == 1 && stats.connect_failures == 0,
+        State::Validating => stats.validating == 1 && stats.created == 1,
+        State::Opening | State::Running | State::Streaming | State::Uploading => stats.active == 1,
+        State::Draining => stats.active == 1 && stats.phase == Phase::Draining,
+    }
+}
+
 fn plain(place: &Place) -> Work {
     let pool = place.pool.clone();
     let caller = place.spawn(async move {
         let asked = Instant::now();
         Heard { answer: pool.command("true").output().await, asked, at: Instant::now() }
     });
-    Work { caller, second: None, drain: None }
+    Work { caller, second: None, drain: None, ends: None }
 }
 
 /// A command on a lease; where sessions are what lacks, one more that wants one of the same connection.
@@ -158,7 +182,7 @@ async fn held(place: &Place, state: State, fault: Fault) -> std::io::Result<Work
     while drain.is_some() && place.pool.stats().phase == Phase::Open {
         tokio::task::yield_now().await;
     }
-    Ok(Work { caller, second, drain })
+    Ok(Work { caller, second, drain, ends: None })
 }
 
 /// Lets what was held go on, now that the fault is there.
