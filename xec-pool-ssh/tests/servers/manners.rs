@@ -123,17 +123,29 @@ async fn broken_off(sshd: &SshdContainer) -> usize {
     sshd.log().await.unwrap().iter().filter(is_end).count()
 }
 
+/// Callers who leave at these moments of a dial, each of a pool of its own, and how many left before the dial's end.
+async fn leave(server: &Strict, moments: impl Iterator<Item = u64>) -> usize {
+    let mut left = 0;
+    for moment in moments {
+        let pool = server.ours(PoolConfig::builder());
+        let served = timeout(Duration::from_millis(moment), pool.acquire()).await.is_ok();
+        left += usize::from(!served && pool.stats().connecting > 0);
+        // A dial that nobody waits for any more is finished, and kept.
+        until(&pool, |stats| stats.connecting == 0).await;
+        assert_eq!((pool.stats().idle, pool.stats().connect_failures), (1, 0), "left after {moment} ms");
+        soon(pool.drain(Duration::from_secs(10))).await;
+    }
+    left
+}
+
 #[tokio::test]
 async fn callers_who_leave_break_off_no_handshake() {
     let server = Strict::start().await;
-    let pool = server.ours(PoolConfig::builder().max_connections(6));
-    for n in 0..60 {
-        // At any moment of a dial, and of the pool's.
-        let _ = timeout(Duration::from_millis(n * 7 % 250), pool.acquire()).await;
-    }
-    // Dials that nobody waits for any more are finished, and kept.
-    assert!(soon(pool.warm(6)).await.failures.is_empty());
-    soon(pool.drain(Duration::from_secs(10))).await;
+    let lane = |first: u64| leave(&server, (first..250).step_by(12));
+    let (one, two, three) = tokio::join!(lane(0), lane(4), lane(8));
+    let left = one + two + three;
+    // A dial has five round trips at least, of 30 ms at least.
+    assert!(left >= 20, "{left} left in the middle of a dial");
     assert_eq!(server.broken_off().await, 0);
     server.assert_lenient(0).await;
 }
@@ -148,6 +160,8 @@ async fn a_dial_that_a_returned_connection_made_needless_is_finished() {
         for _ in 0..pool.stats().idle {
             held.push(soon(pool.acquire()).await.unwrap());
         }
+        // The dial is under way for as long as it has to be.
+        server.proxy.set_faults([Fault::Freeze(Direction::ToClient)]);
         let waiting = tokio::spawn({
             let pool = pool.clone();
             async move { pool.acquire().await.map(drop) }
@@ -156,6 +170,7 @@ async fn a_dial_that_a_returned_connection_made_needless_is_finished() {
         drop(held);
         soon(waiting).await.unwrap().unwrap();
         assert_eq!(pool.stats().connecting, 1, "it was served before, and the dial goes on for nobody");
+        server.proxy.set_faults([SLOW]);
         until(&pool, |stats| stats.connecting == 0).await;
     }
     assert_eq!(server.proxy.counters().accepted, 2 + 5);
