@@ -51,6 +51,8 @@ fn a_command_runs_and_its_code_comes_back() {
     let sshd = start();
     assert_eq!(run(&sshd, "echo hello; exit 3"), (Some(3), "hello\n".into()));
     assert!(sshd.log().iter().any(|line| line.contains("Accepted publickey")), "{:?}", sshd.log());
+    sshd.forget_log();
+    assert!(!sshd.log().iter().any(|line| line.contains("Accepted publickey")), "{:?}", sshd.log());
 }
 
 #[test]

@@ -20,6 +20,10 @@ pub(crate) const HEAD: &str = "\
 | minute | done | held | failed | left | connections made | lost | faults | changes | open now | files | tasks | heap | resident | over there |
 |---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|";
 
+/// What the heap may have more at the end, with the servers' logs forgotten: tables of the runtime's that have grown
+/// with the load and stay. After two minutes both figures are some 100 KiB.
+const MARGIN_BYTES: usize = 512 << 10;
+
 /// Violations that are kept; one is enough to fail.
 const ENOUGH: usize = 20;
 
@@ -114,12 +118,15 @@ pub(crate) struct Sample {
     resident_bytes: u64,
     /// Processes over there: behind connections, and commands. Number, name, state.
     pub(crate) remote: Vec<String>,
+    /// Of these, commands.
+    pub(crate) commands: usize,
 }
 
 impl Sample {
     pub(crate) fn take(places: &[Arc<Place>]) -> Self {
         let stats: Vec<Stats> = places.iter().map(|place| place.pool().stats()).collect();
         let behind = places.iter().flat_map(|place| place.sshd().connection_pids());
+        let commands = commands();
         Self {
             created: stats.iter().map(|stats| stats.created).sum(),
             lost: stats.iter().map(|stats| stats.destroyed.by(xec_pool_core::CloseReason::Lost)).sum(),
@@ -128,14 +135,13 @@ impl Sample {
             tasks: Handle::current().metrics().num_alive_tasks(),
             heap_bytes: crate::HEAP.current_usage(),
             resident_bytes: resident_bytes(),
-            remote: behind.chain(commands()).map(process).collect(),
+            commands: commands.len(),
+            remote: behind.chain(commands).map(process).collect(),
         }
     }
 
-    /// What there is more of than `before`. The margin is for what the testkit's servers have said meanwhile: the last
-    /// 10,000 lines of each.
+    /// What there is more of than `before`.
     pub(crate) fn more_than(&self, before: &Self) -> Vec<String> {
-        let margin = 8 << 20;
         let mut more = Vec::new();
         let mut compare = |what: &str, now: u64, then: u64| {
             if now > then {
@@ -147,7 +153,7 @@ impl Sample {
         compare("tasks", self.tasks as u64, before.tasks as u64);
         compare(
             "bytes of heap, beyond the margin",
-            self.heap_bytes.saturating_sub(margin) as u64,
+            self.heap_bytes.saturating_sub(MARGIN_BYTES) as u64,
             before.heap_bytes as u64,
         );
         more.extend(self.remote.iter().map(|process| format!("a process over there: {process}")));
@@ -159,11 +165,11 @@ impl fmt::Display for Sample {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} open, {} files, {} tasks, {:.1} MiB of heap ({} MiB resident), {} processes over there",
+            "{} open, {} files, {} tasks, {} KiB of heap ({} MiB resident), {} processes over there",
             self.open,
             self.files,
             self.tasks,
-            mib(self.heap_bytes),
+            self.heap_bytes >> 10,
             self.resident_bytes >> 20,
             self.remote.len()
         )

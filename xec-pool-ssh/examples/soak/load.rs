@@ -187,7 +187,8 @@ fn refused(error: &AcquireError<SshError>) -> Call {
     };
     match dial.map(|dial| &**dial) {
         Some(DialError::Transport(error)) => failed(error),
-        None | Some(DialError::TimedOut { .. } | DialError::Lost | DialError::Stopped) => Call::Failed,
-        Some(DialError::Panicked | _) => Call::Wrong(format!("{error:?}")),
+        None | Some(DialError::Lost | DialError::Stopped) => Call::Failed,
+        // The transport ends a dial before the pool does.
+        Some(DialError::TimedOut { .. } | DialError::Panicked | _) => Call::Wrong(format!("{error:?}")),
     }
 }

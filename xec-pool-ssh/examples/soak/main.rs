@@ -15,6 +15,7 @@ use std::{
 use clap::Parser;
 use peak_alloc::PeakAlloc;
 use tokio::task::{JoinSet, spawn_blocking};
+use xec_pool_core::PoolConfig;
 
 // One server, the way to it, and the pool of the moment.
 mod place;
@@ -85,9 +86,10 @@ async fn soak(flags: &Flags) -> io::Result<Vec<String>> {
     // Whatever is made once, for good, is there after the first command.
     for place in &places {
         place.pool().command("true").status().await.map_err(io::Error::other)?;
-        place.renew(Duration::from_secs(5)).await;
+        place.renew(Duration::from_secs(5), PoolConfig::default()).await;
     }
     until_quiet(&places).await;
+    forget_logs(&places);
     let before = Sample::take(&places);
     let over = Over::default();
     let mut work = begin(&places, &figures, &over, seed);
@@ -99,7 +101,7 @@ async fn soak(flags: &Flags) -> io::Result<Vec<String>> {
         }
     }
     for place in &places {
-        place.renew(Duration::from_secs(5)).await;
+        place.renew(Duration::from_secs(5), PoolConfig::default()).await;
     }
     let after = settled(&places, &before).await;
     writeln!(io::stdout(), "\nbefore: {before}\nafter:  {after}")?;
@@ -132,16 +134,21 @@ async fn minutes(places: &[Arc<Place>], figures: &Figures, minutes: f64) -> io::
     writeln!(io::stdout(), "{}", figures::HEAD)?;
     // Equal parts, so that none is too short to do anything in; and what stops in the first is missed in the last.
     let parts = minutes.ceil().max(2.0);
-    let mut part = 0;
+    let (mut part, mut seen) = (0, 0);
     while f64::from(part) < parts {
         tokio::time::sleep(Duration::from_secs_f64(minutes * 60.0 / parts)).await;
         part += 1;
         let minute = f64::from(part) * minutes / parts;
-        writeln!(io::stdout(), "{}", figures.line(minute, &Sample::take(places)))?;
+        let now = Sample::take(places);
+        seen += now.commands;
+        writeln!(io::stdout(), "{}", figures.line(minute, &now))?;
         io::stdout().flush()?;
         for idle in places.iter().filter(|place| !place.has_worked()) {
             figures.violated(format!("no command came to its end before minute {minute:.1}: {}", idle.pool().stats()));
         }
+    }
+    if seen == 0 {
+        figures.violated("no command was ever seen over there: at the end none would be, either".to_owned());
     }
     Ok(())
 }
@@ -150,12 +157,18 @@ async fn minutes(places: &[Arc<Place>], figures: &Figures, minutes: f64) -> io::
 async fn settled(places: &[Arc<Place>], before: &Sample) -> Sample {
     let began = Instant::now();
     loop {
+        forget_logs(places);
         let now = Sample::take(places);
         if now.more_than(before).is_empty() || began.elapsed() > PATIENCE {
             return now;
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// What the testkit's servers have said is in this process's memory: the last 10,000 lines of each.
+fn forget_logs(places: &[Arc<Place>]) {
+    places.iter().for_each(|place| place.sshd().forget_log());
 }
 
 async fn until_quiet(places: &[Arc<Place>]) {

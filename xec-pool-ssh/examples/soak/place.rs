@@ -9,8 +9,9 @@ use std::{
     time::Duration,
 };
 
+use fastrand::Rng;
 use tokio::task::spawn_blocking;
-use xec_pool_core::{Phase, PoolConfig, Stats};
+use xec_pool_core::{Discipline, Phase, PoolConfig, Stats};
 use xec_pool_ssh::{SshConfig, SshPool};
 use xec_pool_testkit::{FaultProxy, LocalSshd};
 
@@ -38,13 +39,9 @@ impl Place {
         let config = SshConfig::builder(format!("{}@{}", sshd.user(), way.addr()).parse().map_err(io::Error::other)?)
             .known_hosts([known])
             .private_key(sshd.key_path())
-            .connect_timeout(ms(1_000))
-            .banner_timeout(ms(3_000))
-            .auth_timeout(ms(3_000))
             .keepalive_interval(ms(500))
             .keepalive_max(2)
-            .inactivity_timeout(ms(2_000))
-            .pool(behaviour());
+            .inactivity_timeout(ms(2_000));
         let config = config.build().map_err(io::Error::other)?;
         let pool = Mutex::new(SshPool::new(config.clone()).map_err(io::Error::other)?);
         Ok(Self { sshd: Mutex::new(sshd), way, config, pool, figures, done: AtomicU64::new(0) })
@@ -70,9 +67,9 @@ impl Place {
         self.done.swap(0, Ordering::Relaxed) > 0
     }
 
-    /// Puts another pool in the place of this one, drains this one, and checks its books.
-    pub(crate) async fn renew(&self, within: Duration) {
-        let fresh = SshPool::new(self.config.clone()).expect("it worked before");
+    /// Puts another pool, which may behave otherwise, in the place of this one, drains this one, and checks its books.
+    pub(crate) async fn renew(&self, within: Duration, behaviour: PoolConfig) {
+        let fresh = SshPool::with(self.config.clone(), behaviour).expect("no section is left unclaimed");
         let old = std::mem::replace(&mut *self.lock(), fresh);
         let report = old.drain(within).await;
         // Callers that were killed let go of their connections a moment later; they are given a minute.
@@ -101,19 +98,28 @@ fn books(stats: &Stats) -> bool {
         && stats.acquired == stats.released
 }
 
-fn behaviour() -> PoolConfig {
+/// Whatever a pool may be told, within what the faults let pass: ssh's own limits for a dial are longer than its
+/// `connect_timeout`, and every wait is shorter than `STUCK`.
+pub(crate) fn behaviour(chance: &mut Rng) -> PoolConfig {
     let ms = Duration::from_millis;
+    let max = chance.u32(1..7);
     PoolConfig::builder()
-        .max_connections(4)
-        .acquire_timeout(ms(4_000))
-        .connect_timeout(ms(8_000))
+        .min_connections(chance.u32(..=max))
+        .max_connections(max)
+        .max_concurrent_connects(chance.u32(1..5))
+        .acquire_timeout(ms(chance.u64(2_000..6_000)))
+        .connect_timeout(ms(chance.u64(1_000..4_000)))
         .close_timeout(ms(1_500))
-        .idle_timeout(ms(3_000))
-        .max_lifetime(ms(20_000))
-        .validate_interval(ms(1_000))
-        .validate_on_return(true)
+        .idle_timeout(ms(chance.u64(500..5_000)))
+        .max_lifetime(ms(chance.u64(5_000..30_000)))
+        .validate_interval(ms(chance.u64(300..2_000)))
+        .validate_on_borrow(chance.bool())
+        .validate_on_return(chance.bool())
+        .queue_discipline(if chance.bool() { Discipline::Fifo } else { Discipline::Lifo })
+        .recreate_on_error(chance.bool())
+        .retry_attempts(chance.u32(..4))
         .retry_delay(ms(100))
         .retry_max_delay(ms(1_000))
         .build()
-        .expect("it is valid")
+        .expect("min is not above max")
 }

@@ -10,7 +10,11 @@ use std::{
 use fastrand::Rng;
 use xec_pool_testkit::proxy::{Blow, Direction, Fault};
 
-use crate::{Over, figures::Figures, place::Place};
+use crate::{
+    Over,
+    figures::Figures,
+    place::{Place, behaviour},
+};
 
 /// Between two faults of one server: at least, and at most.
 const CALM: [u64; 2] = [300, 4_000];
@@ -60,7 +64,7 @@ fn fault(chance: &mut Rng) -> Fault {
     }
 }
 
-/// Changes a pool's configuration, and now and then the pool.
+/// Changes a pool's limits, and now and then all of its configuration: then it is another pool.
 pub(crate) async fn change(place: Arc<Place>, figures: Arc<Figures>, over: Over, mut chance: Rng) {
     while !over.load(Ordering::Acquire) {
         tokio::time::sleep(Duration::from_millis(chance.u64(200..3_000))).await;
@@ -78,7 +82,8 @@ pub(crate) async fn change(place: Arc<Place>, figures: Arc<Figures>, over: Over,
             7..9 => drop(pool.warm(chance.u32(1..5)).await),
             _ => {
                 drop(pool);
-                place.renew(Duration::from_millis(chance.u64(..2_000))).await;
+                let within = Duration::from_millis(chance.u64(..2_000));
+                place.renew(within, behaviour(&mut chance)).await;
             }
         }
         figures.changed();

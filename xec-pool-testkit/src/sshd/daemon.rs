@@ -44,6 +44,11 @@ impl Log {
     pub(super) fn lines(&self) -> Vec<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
     }
+
+    pub(super) fn forget(&self) {
+        // With the room it took.
+        drop(std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner)));
+    }
 }
 
 pub(super) struct Daemon {

@@ -197,6 +197,11 @@ impl LocalSshd {
         self.log.lines()
     }
 
+    /// Forgets what it has said so far, so that who counts its own memory does not count that.
+    pub fn forget_log(&self) {
+        self.log.forget();
+    }
+
     /// The process that listens; `None` while it is killed.
     #[must_use]
     pub fn pid(&self) -> Option<u32> {
