@@ -12,7 +12,7 @@ use super::matrix::{
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_command_whose_caller_leaves_and_one_that_the_end_of_a_drain_kills_leave_nothing_behind() {
-    // Both kinds of server that this chooses are ordinary.
+    // An ordinary server, and nothing on the way to it.
     let place = Place::new(State::Running, Fault::Killed).await.expect("a server starts");
     let begin = |text: &'static str| {
         let pool = place.pool.clone();
