@@ -2,9 +2,13 @@
 
 use std::{
     env, fs,
+    future::pending,
     hash::{BuildHasher as _, Hasher as _, RandomState},
-    io, mem,
-    sync::OnceLock,
+    io,
+    sync::{
+        OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::Duration,
 };
@@ -14,10 +18,10 @@ use signal_hook::{
     iterator::Signals,
     low_level::emulate_default_handler,
 };
-use testcontainers::bollard::Docker;
+use testcontainers::bollard::{Docker, errors::Error};
 use tokio::{
     runtime,
-    sync::{OnceCell, RwLock},
+    sync::{OnceCell, RwLock, RwLockReadGuard},
     time::timeout,
 };
 
@@ -29,11 +33,17 @@ pub(super) const PROCESS: &str = "xec-pool-test.process";
 /// How the name of every folder begins; then comes its process.
 const FOLDER: &str = "xec-pool-container-";
 
-/// Held, and read, by whoever is making a container; taken for good when we are asked to end.
-pub(super) static DOOR: RwLock<()> = RwLock::const_new(());
+/// Read by whoever is making a container.
+static DOOR: RwLock<()> = RwLock::const_new(());
 
-/// A container on its way is worth this wait, and no more.
+/// Set for good when we are asked to end.
+static SHUT: AtomicBool = AtomicBool::new(false);
+
+/// A container on its way is worth this wait before the first are removed.
 const HURRY: Duration = Duration::from_secs(10);
+
+/// What the engine refuses to remove now it may remove so much later.
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// This process, as no other is called: numbers come again, and are not the same everywhere.
 pub(super) fn process() -> &'static str {
@@ -78,29 +88,51 @@ fn clean_up(docker: &Docker) {
     folders();
 }
 
-/// Tests go on meanwhile: what they drop themselves is gone, and that is all that is asked for.
-async fn everything(docker: &Docker) {
-    // Never opened again.
-    mem::forget(timeout(HURRY, DOOR.write()).await);
-    let ours = format!("{PROCESS}={}", process());
-    loop {
-        let left = sweep::labelled(docker, &ours).await;
-        if left.is_empty() {
-            break;
-        }
-        for id in left.into_iter().filter_map(|container| container.id) {
-            sweep::remove(docker, &id).await;
-        }
+/// Lets in who is to make a container, until we are asked to end.
+pub(super) async fn enter() -> RwLockReadGuard<'static, ()> {
+    let inside = DOOR.read().await;
+    if !SHUT.load(Ordering::SeqCst) {
+        return inside;
     }
-    for name in networks(docker, &network_prefix()).await {
-        let _ = docker.remove_network(&name).await;
+    drop(inside);
+    // An error would end a test, and with the last one the process, before everything is gone.
+    pending().await
+}
+
+/// Until nobody makes any more and nothing is there. Tests go on meanwhile: what they drop themselves is gone, and that
+/// is all that is asked for.
+async fn everything(docker: &Docker) {
+    SHUT.store(true, Ordering::SeqCst);
+    let _ = timeout(HURRY, DOOR.write()).await;
+    loop {
+        // Asked first: what is still being made is seen by the next look.
+        let all_out = DOOR.try_write().is_ok();
+        let nothing_left = remove_all(docker).await.unwrap_or(false);
+        if all_out && nothing_left {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 
+/// Removes what is there, and says whether that was nothing.
+async fn remove_all(docker: &Docker) -> Result<bool, Error> {
+    let containers = sweep::labelled(docker, &format!("{PROCESS}={}", process())).await?;
+    let networks = networks(docker, &network_prefix()).await?;
+    let nothing = containers.is_empty() && networks.is_empty();
+    for id in containers.into_iter().filter_map(|container| container.id) {
+        sweep::remove(docker, &id).await;
+    }
+    for name in networks {
+        let _ = docker.remove_network(&name).await;
+    }
+    Ok(nothing)
+}
+
 /// The names of networks that begin so.
-pub(super) async fn networks(docker: &Docker, prefix: &str) -> Vec<String> {
-    let all = docker.list_networks(None).await.unwrap_or_default();
-    all.into_iter().filter_map(|network| network.name).filter(|name| name.starts_with(prefix)).collect()
+pub(super) async fn networks(docker: &Docker, prefix: &str) -> Result<Vec<String>, Error> {
+    let all = docker.list_networks(None).await?;
+    Ok(all.into_iter().filter_map(|network| network.name).filter(|name| name.starts_with(prefix)).collect())
 }
 
 fn folders() {

@@ -17,10 +17,11 @@
 //! |---|---|---|
 //! | a drop, a panic | the container, its network, its folder | nothing |
 //! | Ctrl-C: `SIGINT`, `SIGTERM`, `SIGQUIT` | all containers, networks and folders of this process | nothing |
-//! | `SIGKILL`; a runtime that ends first | a container that runs, when its [`lifetime`] is over | the others |
+//! | `SIGKILL`; a process that ends first | a container that runs, when its [`lifetime`] is over | the others |
 //!
-//! What stays of a killed process is removed by the next one that starts a container: networks at once, containers when
-//! their time is over, paused ones too. Its folder (`xec-pool-container-…`, in the temporary directory) is yours.
+//! What stays of a killed process is removed by a later one when it starts its first container: containers whose time
+//! is over, paused ones too, and networks that nothing runs on. Its folder (`xec-pool-container-…`, in the temporary
+//! directory) is yours.
 //!
 //! With the first container those three signals are taken for the whole process: it has cleaned up before it ends by
 //! them, a minute later at most, and it does end, even if it listens to them itself.
@@ -62,6 +63,9 @@ mod image;
 
 // From a builder to a server that listens.
 mod start;
+
+// Where that is done, and undone.
+mod workshop;
 
 // What is in it when it starts.
 mod boot;
@@ -202,18 +206,9 @@ impl SshdContainer {
 
 impl Drop for SshdContainer {
     fn drop(&mut self) {
-        let Some(container) = self.container.take() else { return };
-        // The removal needs a runtime, and borrows that of whoever drops it; where there is none it gets one.
-        if tokio::runtime::Handle::try_current().is_ok() {
-            return drop(container);
+        if let Some(container) = self.container.take() {
+            workshop::remove(container);
         }
-        let alone = std::thread::spawn(move || {
-            // Without a runtime it stays, as if we had been killed.
-            if let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() {
-                runtime.block_on(async { drop(container) });
-            }
-        });
-        let _ = alone.join();
     }
 }
 

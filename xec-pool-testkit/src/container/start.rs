@@ -23,7 +23,7 @@ use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
 use super::{
     PATIENCE, PORT, SshdContainer,
     boot::{DEFAULTS, GROUP, PASSWD, RUN},
-    image, interrupt, sweep,
+    image, interrupt, sweep, workshop,
 };
 use crate::keys::{self, TestKey};
 
@@ -109,11 +109,11 @@ impl SshdContainerBuilder {
     ///
     /// # Cancel safety
     ///
-    /// Safe to drop at any await: what was started by then is removed in the background. That needs the runtime: one
-    /// that ends meanwhile may leave a container and its network, as a killed process does.
+    /// Safe to drop at any await: what was started by then is removed in the background. A process that ends meanwhile
+    /// may leave a container and its network, as a killed one does.
     pub async fn start(self) -> io::Result<SshdContainer> {
         // In a task of its own: a start that is dropped in the middle would leave what it started.
-        tokio::spawn(self.start_now()).await.map_err(io::Error::other)?
+        workshop::runtime()?.spawn(self.start_now()).await.map_err(io::Error::other)?
     }
 
     /// Starts several of these at once, all on one network.
@@ -127,7 +127,8 @@ impl SshdContainerBuilder {
     /// As [`start`](Self::start).
     pub async fn start_many(self, count: usize) -> io::Result<Vec<SshdContainer>> {
         let network = self.network.clone().unwrap_or_else(new_network);
-        let one = || tokio::spawn(self.clone().network(&network).start_now());
+        let workshop = workshop::runtime()?;
+        let one = || workshop.spawn(self.clone().network(&network).start_now());
         let starting: Vec<_> = (0..count).map(|_| one()).collect();
         let mut started = Vec::with_capacity(count);
         for one in starting {
@@ -141,7 +142,7 @@ impl SshdContainerBuilder {
         interrupt::watch(&docker).await?;
         sweep::once(&docker).await;
         let image = image::image().await?;
-        let door = interrupt::DOOR.read().await;
+        let door = interrupt::enter().await;
         let home = TempDir::with_prefix(interrupt::folder_prefix())?;
         TestKey { name: "id_ed25519", ..keys::USER_ED25519 }.write_to(home.path())?;
         std::fs::write(home.path().join("known_hosts"), keys::HOST_ED25519.known_hosts_line("*"))?;

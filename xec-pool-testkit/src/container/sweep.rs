@@ -8,6 +8,7 @@ use std::{
 
 use testcontainers::bollard::{
     Docker,
+    errors::Error,
     models::{ContainerSummary, ContainerSummaryStateEnum},
     query_parameters::{ListContainersOptions, RemoveContainerOptions},
 };
@@ -37,7 +38,7 @@ pub(super) async fn once(docker: &Docker) {
 
 async fn containers(docker: &Docker) {
     let now = since_1970();
-    for container in labelled(docker, ENDS).await {
+    for container in labelled(docker, ENDS).await.unwrap_or_default() {
         if is_stale(&container, now)
             && let Some(id) = container.id
         {
@@ -47,10 +48,10 @@ async fn containers(docker: &Docker) {
 }
 
 /// Containers, running or not, with this label, or with this `label=value`.
-pub(super) async fn labelled(docker: &Docker, label: &str) -> Vec<ContainerSummary> {
+pub(super) async fn labelled(docker: &Docker, label: &str) -> Result<Vec<ContainerSummary>, Error> {
     let ours = HashMap::from([("label".to_owned(), vec![label.to_owned()])]);
     let options = ListContainersOptions { all: true, filters: Some(ours), ..Default::default() };
-    docker.list_containers(Some(options)).await.unwrap_or_default()
+    docker.list_containers(Some(options)).await
 }
 
 pub(super) async fn remove(docker: &Docker, id: &str) {
@@ -73,7 +74,7 @@ async fn networks(docker: &Docker) {
     if !Path::new("/proc/self").exists() {
         return;
     }
-    for name in interrupt::networks(docker, NETWORK).await {
+    for name in interrupt::networks(docker, NETWORK).await.unwrap_or_default() {
         let process = name.strip_prefix(NETWORK).and_then(|rest| rest.split('-').next());
         if process.is_some_and(|process| !Path::new("/proc").join(process).exists()) {
             let _ = docker.remove_network(&name).await;

@@ -4,16 +4,16 @@ use std::{
     collections::HashMap,
     future::poll_fn,
     pin::Pin,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use futures_core::Stream;
 use testcontainers::{
-    GenericImage, ImageExt as _,
+    ContainerAsync, GenericImage, ImageExt as _,
     bollard::{
         errors::Error,
         models::EventMessage,
-        query_parameters::{EventsOptions, RemoveContainerOptions},
+        query_parameters::{EventsOptions, ListContainersOptions, RemoveContainerOptions},
     },
     core::client::docker_client_instance,
     runners::AsyncRunner as _,
@@ -25,9 +25,6 @@ use super::{
     client::{self, LONG},
     start,
 };
-
-/// Two containers have started by then.
-const STARTED: Duration = Duration::from_secs(15);
 
 /// How long past its end a container is left alone.
 const GRACE: Duration = Duration::from_secs(60);
@@ -71,31 +68,79 @@ async fn next_on_network(events: &mut (impl Stream<Item = Result<EventMessage, E
     }
 }
 
+/// What happens to networks, from a moment ago on.
+async fn network_events() -> impl Stream<Item = Result<EventMessage, Error>> + Unpin {
+    let docker = docker_client_instance().await.expect("an engine");
+    let networks = HashMap::from([("type".to_owned(), vec!["network".to_owned()])]);
+    let since = Some(now().as_secs().to_string());
+    Box::pin(docker.events(Some(EventsOptions { since, filters: Some(networks), ..Default::default() })))
+}
+
 #[tokio::test]
 async fn a_start_that_is_dropped_leaves_nothing_behind() {
-    let docker = docker_client_instance().await.expect("an engine");
     let name = format!("-dropped-{}", std::process::id());
-    let since = now().as_secs().to_string();
+    let mut events = network_events().await;
     // Dropped as soon as it is begun.
     let begun = SshdContainer::builder().network(&name).start();
     assert!(timeout(Duration::ZERO, begun).await.is_err());
-    let networks = HashMap::from([("type".to_owned(), vec!["network".to_owned()])]);
-    let options = EventsOptions { since: Some(since), filters: Some(networks), ..Default::default() };
-    let mut events = Box::pin(docker.events(Some(options)));
     assert_eq!(next_on_network(&mut events, &name).await, "create");
     assert_eq!(next_on_network(&mut events, &name).await, "destroy");
 }
 
+async fn drop_some_while_others_start() {
+    let standing = SshdContainer::builder().start_many(3).await.expect("they start");
+    let name = format!("-beside-{}", std::process::id());
+    let mut events = network_events().await;
+    let begin = |n| tokio::spawn(SshdContainer::builder().network(format!("{n}{name}")).start());
+    let starting: Vec<_> = (0..4).map(begin).collect();
+    // Now one of them has its network, and the others are after theirs.
+    assert_eq!(next_on_network(&mut events, &name).await, "create");
+    for one in standing {
+        drop(one);
+        tokio::task::yield_now().await;
+    }
+    for one in starting {
+        one.await.expect("no panic").expect("it starts");
+    }
+}
+
+#[test]
+fn one_can_be_dropped_while_others_start_on_the_same_thread() {
+    let (tell, told) = std::sync::mpsc::channel();
+    // Not this thread: one that hangs cannot say so.
+    std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(drop_some_while_others_start());
+        let _ = tell.send(());
+    });
+    told.recv_timeout(LONG).expect("it neither hangs nor panics");
+}
+
 #[tokio::test]
 async fn one_whose_time_is_over_ends_by_itself_for_good() {
-    let sshd = SshdContainer::builder().lifetime(Duration::from_secs(2)).start().await.expect("it starts");
-    let began = Instant::now();
-    while sshd.is_running().await.expect("the engine knows it") {
-        assert!(began.elapsed() < LONG);
-    }
-    assert!(began.elapsed() > Duration::from_millis(300), "and not before");
+    // It starts and greets in less, on a slow machine too; how long it lives then is not asked.
+    let sshd = SshdContainer::builder().lifetime(Duration::from_secs(15)).start().await.expect("it starts");
+    let docker = docker_client_instance().await.expect("an engine");
+    let mut ended = Box::pin(docker.wait_container(sshd.id(), None));
+    // Whatever the code, which the engine's client takes for an error.
+    let _ = timeout(LONG, poll_fn(|cx| ended.as_mut().poll_next(cx))).await.expect("it ends");
+    assert!(!sshd.is_running().await.expect("the engine knows it"));
     let error = sshd.restart().await.expect_err("that does not give it more");
     assert!(error.to_string().contains("its time is over"), "{error}");
+}
+
+/// One that runs although its time is long over.
+async fn outlived(image: &str) -> ContainerAsync<GenericImage> {
+    let (name, tag) = image.rsplit_once(':').expect("with a tag");
+    for _ in 0..20 {
+        let one = GenericImage::new(name, tag).with_cmd(["sleep", "600"]);
+        let one = one.with_label("xec-pool-test.ends", (now() - 2 * GRACE).as_secs().to_string());
+        // Before it runs it may be swept by another test.
+        if let Ok(started) = one.start().await {
+            return started;
+        }
+    }
+    panic!("it does not start");
 }
 
 #[tokio::test]
@@ -109,17 +154,8 @@ async fn a_frozen_one_whose_time_is_over_is_swept_by_the_next_process_and_no_liv
     let docker = docker_client_instance().await.expect("an engine");
     let shown = docker.inspect_container(sshd.id(), None).await.expect("it is there");
     let image = shown.config.and_then(|config| config.image).expect("it has one");
-    let (name, tag) = image.rsplit_once(':').expect("with a tag");
-    // Not yet over while they start: other tests sweep, too, and one that does not run yet cannot end by itself.
-    let over = now() + STARTED;
-    let brief = || {
-        let one = GenericImage::new(name, tag).with_cmd(["sleep", "600"]);
-        one.with_label("xec-pool-test.ends", (over - GRACE).as_secs().to_string()).start()
-    };
-    let (frozen, live) = (brief().await.expect("it starts"), brief().await.expect("it starts"));
+    let (frozen, live) = (outlived(&image).await, outlived(&image).await);
     frozen.pause().await.expect("paused");
-    assert!(now() < over, "too slow a machine for this test");
-    tokio::time::sleep((over + Duration::from_secs(2)).saturating_sub(now())).await; // sleep is the subject: its time
     let (mut sweeper, _) = client::victim(
         "leftovers::a_frozen_one_whose_time_is_over_is_swept_by_the_next_process_and_no_live_one_is",
         &[],
@@ -149,7 +185,7 @@ async fn an_interrupted_process_leaves_nothing_behind() {
     if client::is_victim() {
         return be_the_victim().await;
     }
-    for signal in ["-INT", "-TERM"] {
+    for signal in ["-INT", "-TERM", "-QUIT"] {
         let folder = tempfile::tempdir().expect("there is room");
         let place = folder.path().to_str().expect("plain letters");
         let (mut victim, ids) =
@@ -165,6 +201,47 @@ async fn an_interrupted_process_leaves_nothing_behind() {
         assert_eq!(networks_called(&networks).await, 0);
         assert_eq!(std::fs::read_dir(&folder).expect("it is there").count(), 0);
     }
+}
+
+#[tokio::test]
+async fn a_process_that_is_interrupted_while_it_starts_some_leaves_nothing_behind() {
+    if client::is_victim() {
+        // With the first it begins to listen to signals.
+        let _first = start().await;
+        let _starting: Vec<_> = (0..4).map(|_| tokio::spawn(SshdContainer::start())).collect();
+        client::say("");
+        return std::future::pending().await;
+    }
+    // At once, and in the middle.
+    for networks in [1, 3] {
+        let folder = tempfile::tempdir().expect("there is room");
+        let place = folder.path().to_str().expect("plain letters");
+        let (mut victim, _) = client::victim(
+            "leftovers::a_process_that_is_interrupted_while_it_starts_some_leaves_nothing_behind",
+            &[("TMPDIR", place)],
+        );
+        let prefix = format!("xec-pool-test-{}-", victim.id());
+        while networks_called(&prefix).await < networks {
+            assert_eq!(victim.try_wait().expect("it can be asked"), None);
+        }
+        client::kill("-INT", victim.id());
+        assert_eq!(client::end_of(&mut victim).code(), None, "by the signal");
+        assert_eq!(containers_of(victim.id()).await, 0);
+        assert_eq!(networks_called(&prefix).await, 0);
+        assert_eq!(std::fs::read_dir(&folder).expect("it is there").count(), 0);
+    }
+}
+
+/// How many containers that process has, in whatever state.
+async fn containers_of(process: u32) -> usize {
+    let docker = docker_client_instance().await.expect("an engine");
+    let options = ListContainersOptions { all: true, ..Default::default() };
+    let all = docker.list_containers(Some(options)).await.expect("the engine tells");
+    let process = format!("{process}-");
+    let is_its = |label: &String| label.starts_with(&process);
+    all.iter()
+        .filter(|one| one.labels.as_ref().and_then(|all| all.get("xec-pool-test.process")).is_some_and(is_its))
+        .count()
 }
 
 /// How many networks' names begin so.
