@@ -13,4 +13,7 @@ mod echo;
 mod proxied;
 
 // A transport for every bad deed.
+mod hands;
+
+// That each is found.
 mod bad;
