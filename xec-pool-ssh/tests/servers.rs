@@ -130,20 +130,25 @@ async fn four_megabytes_go_each_way() {
     assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), "4194304");
 }
 
+/// Until a `cat` runs there, or none does.
+async fn until_cat(sshd: &SshdContainer, runs: bool) {
+    let began = Instant::now();
+    while sshd.processes().await.unwrap().iter().any(|name| name == "cat") != runs {
+        assert!(began.elapsed() < LONG);
+    }
+}
+
 #[tokio::test]
 async fn a_command_whose_caller_leaves_is_told_to_end_and_its_connection_goes_on() {
     let sshd = start().await;
     let connection = connect(&sshd).await;
     sshd.exec("mkfifo -m 666 /dev/shm/mark").await.unwrap();
-    let abandoned = connection.shell("echo > /dev/shm/mark; exec cat /dev/shm/mark");
+    let abandoned = connection.shell("exec cat /dev/shm/mark");
     tokio::select! {
         output = abandoned.output() => panic!("{output:?}"),
-        begun = sshd.exec("head -n 1 /dev/shm/mark") => drop(begun.unwrap()),
+        () = until_cat(&sshd, true) => {}
     }
-    let began = Instant::now();
-    while sshd.processes().await.unwrap().iter().any(|name| name == "cat") {
-        assert!(began.elapsed() < LONG);
-    }
+    until_cat(&sshd, false).await;
     assert!(connection.command("true").status().await.unwrap().success());
 }
 
