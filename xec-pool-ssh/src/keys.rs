@@ -197,7 +197,12 @@ fn decode(key: String, text: &str, passphrase: Option<&Secret>) -> Result<Loaded
 
 #[cfg(test)]
 mod tests {
+    #[cfg(target_os = "linux")]
+    use std::io::Write as _;
+
     use super::*;
+    #[cfg(target_os = "linux")]
+    use crate::secret::tests::memory::Needle;
 
     fn file(name: &str) -> KeySource {
         KeySource::File(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/keys").join(name))
@@ -276,6 +281,37 @@ mod tests {
         let error = load(&file(""), None).unwrap_err();
         assert!(matches!(error, KeyError::Unreadable { .. }), "{error:?}");
         assert!(std::error::Error::source(&error).is_some());
+    }
+
+    /// This one opens for everybody, a superuser or not, and nobody can read its beginning.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_opens_and_cannot_be_read_says_what_the_system_says() {
+        let error = load(&KeySource::File("/proc/self/mem".into()), None).unwrap_err();
+        let KeyError::Unreadable { path, source } = &error else { panic!("{error:?}") };
+        assert_eq!((path.as_path(), source.raw_os_error()), (Path::new("/proc/self/mem"), Some(5)), "EIO");
+        assert_eq!(error.to_string(), "cannot read the key file /proc/self/mem; check its owner and mode");
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn nothing_of_a_key_file_s_text_stays_in_memory() {
+        let (needle, file) = (Needle::new(2), tempfile::NamedTempFile::new().unwrap());
+        let key = include_str!("../tests/keys/id_ed25519");
+        for rest in ["", key] {
+            let text = Zeroizing::new(needle.text());
+            let mut open = fs::File::create(file.path()).unwrap();
+            // Deep inside, where what is allocated later does not write over it.
+            open.write_all("\n".repeat(48 * 1024).as_bytes()).unwrap();
+            open.write_all(text.as_bytes()).and_then(|()| open.write_all(b"\n")).unwrap();
+            open.write_all(rest.as_bytes()).unwrap();
+            assert_ne!(needle.copies(), 0, "it is there while we have it");
+            drop(text);
+            assert_eq!(needle.copies(), 0);
+            let loaded = load(&KeySource::File(file.path().to_owned()), None);
+            assert_eq!(needle.copies(), 0, "{loaded:?}");
+            assert_eq!(loaded.is_ok(), !rest.is_empty(), "both ends of the way were gone: {loaded:?}");
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use zeroize::Zeroizing;
 /// A password, a passphrase or the text of a private key.
 ///
 /// Its memory is wiped when the last clone is dropped. It has no `Display`, its `Debug` shows nothing, and it cannot
-/// be serialized. What the protocol copies of it while it authenticates is out of its reach.
+/// be serialized. Out of its reach is what others copy of it: the file that it was read from by serde, and the protocol
+/// while it authenticates.
 ///
 /// # Examples
 ///
@@ -52,13 +53,4 @@ impl fmt::Debug for Secret {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_secret_shows_nothing_of_itself() {
-        let secret = Secret::from("hunter2");
-        assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "Secret(redacted) Some(Secret(redacted))");
-        assert_eq!(secret.expose(), "hunter2");
-    }
-}
+pub(crate) mod tests;

@@ -181,6 +181,7 @@ impl<H: Handler> Session<'_, H> {
                     [] => Vec::new(),
                     [question] if !question.echo && !told => {
                         told = true;
+                        // The copy is russh's, which wipes a password it was given, but not an answer.
                         vec![password.expose().to_owned()]
                     }
                     others => vec![String::new(); others.len()],
