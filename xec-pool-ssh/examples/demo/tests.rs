@@ -1,5 +1,13 @@
 //! The demo on the server in this process.
 
+// As a process of its own.
+#[cfg(unix)]
+mod program;
+
+// On a real sshd.
+#[cfg(all(unix, feature = "sshd"))]
+mod host;
+
 use serde_json::Value;
 
 use super::*;
