@@ -136,8 +136,11 @@ impl Runner<'_> {
         for target in targets {
             command.args(["--test", &target.name]);
         }
-        // A library may have tests of its own behind the same feature.
+        // A library and its examples may have tests of their own behind the same feature.
         command.arg("--lib");
+        for example in package.targets.iter().filter(|target| target.kind == "example" && target.tested) {
+            command.args(["--example", &example.name]);
+        }
         run::run(&mut command)
     }
 }
