@@ -233,3 +233,28 @@ fn wrong_credentials_leave_the_minimum_nothing_to_wait_for() {
         "#]],
     );
 }
+
+#[test]
+fn a_dial_that_has_no_place_is_not_due() {
+    check(
+        limits(0, 2),
+        "
+        ask
+        connected 1
+        ask 5s
+        failed 2 unreachable 2s
+        alarm
+        limits 0 1
+        alarm
+    ",
+        expect![[r#"
+            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
+            connected 1: -> Lend(SlotId(1), Ticket(1))
+            ask 5s: Ticket(2) waits -> Connect(SlotId(2), Ticket(2), attempt 1)
+            failed 2 unreachable 2s: -> Vacate(SlotId(2))
+            alarm: 2s
+            limits 0 1:
+            alarm: 5s
+        "#]],
+    );
+}
