@@ -145,6 +145,10 @@ async fn a_pool_that_is_gone_is_forgotten() {
     let mut events = first.subscribe();
     drop(first);
     while events.next().await.is_some() {}
-    let (_second, _host) = pool(hasty(), breaker.clone());
+    let (second, host) = pool(hasty(), breaker.clone());
     assert!(breaker.snapshot().credentials.is_empty());
+    host.always(Hook::Connect, Step::fail(FailureKind::Credentials));
+    second.acquire().await.expect_err("a wrong password");
+    let (_third, _host) = pool(hasty(), breaker.clone());
+    assert_eq!(breaker.snapshot().credentials, [second.id()], "one that comes changes nothing for those who are there");
 }

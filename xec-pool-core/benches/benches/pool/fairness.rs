@@ -37,7 +37,7 @@ pub(crate) fn run(bench: &mut Bench) {
             Figure { name: "max-by-p50", unit: "×" },
         ],
         goals: &[Goal::Ratio("p99.9", 1.0), Goal::Value("max-by-p50", 2.5)],
-        rounds: (41, 5),
+        rounds: (42, 6),
     };
     let runtime = two_workers();
     bench.case(
