@@ -10,6 +10,7 @@ use std::{
 
 use crate::{
     AcquireError, Observation, Transport,
+    flow::caught,
     machine::{facts::Loan, queue::Ticket},
 };
 
@@ -118,10 +119,10 @@ impl<T: Transport> Posts<T> {
         }
     }
 
-    /// Everybody who waits.
+    /// Everybody who waits, but for whom a clone of the waker panics.
     pub(super) fn wakers(&self) -> Vec<Waker> {
         let waker = |post: &Arc<Post<T>>| match &*post.lock() {
-            Left::Waits { waker, .. } => Some(waker.clone()),
+            Left::Waits { waker, .. } => caught(|| waker.clone()),
             Left::Nothing | Left::Answered(_) => None,
         };
         self.0.iter().filter_map(waker).collect()
