@@ -106,6 +106,8 @@ impl Stream for Events {
     type Item = PoolEvent;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<PoolEvent>> {
+        // Before the lock: how a waker is cloned is its owner's business.
+        let waker = cx.waker().clone();
         let mut letters = self.subscriber.lock();
         if let Some(event) = Self::pop(&mut letters) {
             return Poll::Ready(Some(event));
@@ -113,7 +115,7 @@ impl Stream for Events {
         if letters.closed {
             return Poll::Ready(None);
         }
-        let old = letters.waker.replace(cx.waker().clone());
+        let old = letters.waker.replace(waker);
         // Not under the lock: the last of a task's wakers may take the task with it.
         drop(letters);
         drop(old);

@@ -61,7 +61,7 @@ enum Verb {
     },
     /// Start a throw-away OpenSSH server on loopback and say how to reach it; Ctrl-C ends it.
     Sshd,
-    /// Run every test: those that need Rust only, then those that need a real sshd or a Docker engine; by flags more.
+    /// Run every test, also those that need a real sshd or a Docker engine; by flags more.
     Test(test::Options),
     /// Run every state of a pool against every fault of its server, in containers, and print a table.
     Faults(faults::Faults),

@@ -52,6 +52,8 @@ pub(crate) fn root() -> PathBuf {
 /// The cargo that runs us, told where the workspace is; the working directory stays the caller's.
 pub(crate) fn cargo(verb: &str) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    // Ours, from `cargo run`. What a build script has seen of it would be built again under a cargo typed by hand.
+    cargo.env_remove("CARGO_MANIFEST_DIR");
     cargo.arg(verb).arg("--manifest-path").arg(root().join("Cargo.toml"));
     cargo
 }

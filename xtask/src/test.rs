@@ -1,4 +1,5 @@
-//! `test`: first what needs Rust only, then the test targets that need more and say so in `required-features`.
+//! `test`: every test, also those that need more than Rust and say so in `required-features`. All are built at once: each
+//! other set of features would be another build of what we depend on.
 
 use std::process::Command;
 
@@ -10,7 +11,7 @@ use crate::{
     run::{self, Done},
     sshd::{IN_CONTAINERS, SSHD},
     versions,
-    workspace::{Package, Target, Workspace},
+    workspace::Workspace,
 };
 
 /// Lives of each property test that counts them in a long run (2,000 or 3,000 without it).
@@ -36,111 +37,64 @@ pub(crate) struct Options {
 const CHROMIUM: Program = Program { file: "chromium", package: "chromium" };
 const PROMETHEUS: Program = Program { file: "prometheus", package: "prometheus" };
 
+/// The programs that tests behind such a feature need.
+fn programs(feature: &str) -> &'static [Program] {
+    match feature {
+        "sshd" => &[SSHD],
+        "containers" => IN_CONTAINERS,
+        "browser" => &[CHROMIUM],
+        "prometheus" => &[PROMETHEUS],
+        _ => &[],
+    }
+}
+
 impl Options {
-    /// The programs behind a feature, and whether its tests are to be run.
-    fn demand(&self, feature: &str) -> Option<(&'static [Program], bool)> {
+    fn wants(&self, feature: &str) -> bool {
         match feature {
-            "sshd" => Some((&[SSHD], true)),
-            "containers" => Some((IN_CONTAINERS, true)),
-            "browser" => Some((&[CHROMIUM], self.browser)),
-            "prometheus" => Some((&[PROMETHEUS], self.prometheus)),
-            _ => None,
+            "browser" => self.browser,
+            "prometheus" => self.prometheus,
+            _ => feature != SLOW,
         }
     }
 
-    /// Makes sure of the programs that tests need, before anything is built: what is missing is told at once.
-    fn ensure_there(&self, workspace: &Workspace) -> Done {
-        let wanted = workspace.ours().flat_map(demanding).filter(|target| self.wants(target));
-        let mut features: Vec<&str> = wanted.flat_map(|target| &target.required_features).map(String::as_str).collect();
-        features.sort_unstable();
-        features.dedup();
-        for (programs, _) in features.iter().filter_map(|feature| self.demand(feature)) {
-            programs.iter().try_for_each(Program::ensure_installed)?;
+    /// Before anything is built: what is missing is told at once.
+    fn ensure_there(&self) -> Done {
+        let wanted = DEMANDING.iter().filter(|feature| self.wants(feature));
+        wanted.flat_map(|feature| programs(feature)).try_for_each(Program::ensure_installed)?;
+        engine::ensure_running()
+    }
+
+    /// The runner that this machine has.
+    fn runner(&self) -> Command {
+        let mut runner = if has_nextest() { run::cargo("nextest") } else { run::cargo("test") };
+        if has_nextest() {
+            runner.arg("run");
         }
-        if features.contains(&"containers") { engine::ensure_running() } else { Ok(()) }
-    }
-
-    fn wants(&self, target: &Target) -> bool {
-        target.required_features.iter().all(|feature| self.demand(feature).is_none_or(|(_, wanted)| wanted))
-    }
-}
-
-/// Whose documentation shows what is behind such features; the others only test with them.
-const SHOWN_IN_DOCS: &str = "xec-pool-testkit";
-
-/// Nothing is printed after the last runner: its own last lines are what a reader looks for.
-pub(crate) fn run(options: &Options) -> Done {
-    let runner = Runner { nextest: run::cargo_has("nextest"), options };
-    if !options.sshd.is_empty() {
-        return versions::run(&options.sshd, || runner.command());
-    }
-    let workspace = Workspace::read()?;
-    options.ensure_there(&workspace)?;
-    let features = workspace.features(|feature| feature != SLOW && !DEMANDING.contains(&feature));
-    let rust_only = ["--workspace", "--features", &features];
-    run::run(runner.command().args(rust_only))?;
-    if runner.nextest {
-        // nextest runs no doc tests; plain `cargo test` above has already run them.
-        run::run(run::cargo("test").args(rust_only).arg("--doc"))?;
-    }
-    for package in workspace.ours() {
-        let demanding: Vec<&Target> = demanding(package).filter(|target| options.wants(target)).collect();
-        if !demanding.is_empty() {
-            runner.run_demanding(package, &demanding)?;
-        }
-    }
-    Ok(())
-}
-
-fn demanding(package: &Package) -> impl Iterator<Item = &Target> {
-    let demands = |feature: &String| DEMANDING.contains(&feature.as_str());
-    package.targets.iter().filter(move |target| target.kind == "test" && target.required_features.iter().any(demands))
-}
-
-struct Runner<'a> {
-    nextest: bool,
-    options: &'a Options,
-}
-
-impl Runner<'_> {
-    fn command(&self) -> Command {
-        let mut cargo = if self.nextest { run::cargo("nextest") } else { run::cargo("test") };
-        if self.nextest {
-            cargo.arg("run");
-        }
-        if self.options.long {
-            cargo.env("XEC_POOL_LIVES", LONG_LIVES);
-            if self.nextest {
-                cargo.args(["--profile", "long"]);
+        if self.long {
+            runner.env("XEC_POOL_LIVES", LONG_LIVES);
+            if has_nextest() {
+                runner.args(["--profile", "long"]);
             }
         }
-        cargo
+        runner
     }
+}
 
-    fn run_demanding(&self, package: &Package, targets: &[&Target]) -> Done {
-        let mut features: Vec<&str> =
-            targets.iter().flat_map(|target| &target.required_features).map(String::as_str).collect();
-        features.sort_unstable();
-        features.dedup();
-        if package.name == SHOWN_IN_DOCS {
-            run::run(run::cargo("test").args([
-                "--doc",
-                "--package",
-                &package.name,
-                "--features",
-                &features.join(","),
-            ]))?;
-        }
-        let mut command = self.command();
-        command.args(["--package", &package.name, "--features", &features.join(",")]);
-        for target in targets {
-            command.args(["--test", &target.name]);
-        }
-        // A library and its examples may have tests of their own behind the same feature.
-        command.arg("--lib");
-        for example in package.targets.iter().filter(|target| target.kind == "example" && target.tested) {
-            command.args(["--example", &example.name]);
-        }
-        run::run(&mut command)
+fn has_nextest() -> bool {
+    run::cargo_has("nextest")
+}
+
+/// Nothing is printed after the runner: its own last lines are what a reader looks for.
+pub(crate) fn run(options: &Options) -> Done {
+    if !options.sshd.is_empty() {
+        return versions::run(&options.sshd, || options.runner());
     }
+    options.ensure_there()?;
+    let features = Workspace::read()?.features(|feature| options.wants(feature));
+    let all = ["--workspace", "--features", &features];
+    if has_nextest() {
+        // nextest runs no doc tests; plain `cargo test` does.
+        run::run(run::cargo("test").args(all).arg("--doc"))?;
+    }
+    run::run(options.runner().args(all))
 }

@@ -44,8 +44,6 @@ pub(crate) struct Target {
     pub(crate) name: String,
     pub(crate) kind: String,
     pub(crate) required_features: Vec<String>,
-    /// It has tests of its own.
-    pub(crate) tested: bool,
 }
 
 impl Workspace {
@@ -122,7 +120,6 @@ impl Target {
             name: text(&target["name"]),
             kind: strings(&target["kind"]).into_iter().next().unwrap_or_default(),
             required_features: strings(&target["required-features"]),
-            tested: target["test"].as_bool().unwrap_or(false),
         }
     }
 }

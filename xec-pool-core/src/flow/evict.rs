@@ -51,10 +51,10 @@ impl<T: Transport> Ending<T> {
     }
 
     /// What no caller hears of otherwise.
-    fn trouble(&self) -> Option<Cause> {
+    fn trouble(&self, panicked: bool) -> Option<Cause> {
         let after = self.ledger.times.close;
-        let trouble = if std::thread::panicking() { Unclosed::Panicked } else { Unclosed::TimedOut { after } };
-        (self.timed_out || std::thread::panicking()).then(|| Arc::new(trouble) as Cause)
+        let trouble = if panicked { Unclosed::Panicked } else { Unclosed::TimedOut { after } };
+        (self.timed_out || panicked).then(|| Arc::new(trouble) as Cause)
     }
 }
 
@@ -62,8 +62,8 @@ impl<T: Transport> Drop for Ending<T> {
     fn drop(&mut self) {
         cancel(&self.token);
         let connection = self.connection.take();
-        caught(|| drop(connection));
-        let (slot, reason, trouble) = (self.slot, self.reason, self.trouble());
+        let panicked = caught(|| drop(connection)).is_none() || std::thread::panicking();
+        let (slot, reason, trouble) = (self.slot, self.reason, self.trouble(panicked));
         self.ledger.act(|state, now| {
             if let Some(cause) = trouble {
                 state.event(|| PoolEvent::BackgroundError { id: Some(slot.connection()), cause });
@@ -83,7 +83,7 @@ pub(super) async fn end<T: Transport>(ledger: &Ledger<T>, connection: Arc<T::Con
     tokio::time::timeout(ledger.times.close, ledger.transport.close(connection, reason)).await.is_ok()
 }
 
-/// How a close went wrong.
+/// How a close went wrong. A connection's destructor is its transport's, too.
 #[derive(Debug, thiserror::Error)]
 enum Unclosed {
     #[error("closing took longer than {after:?} (close_timeout); the connection was dropped")]

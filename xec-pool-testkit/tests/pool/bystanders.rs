@@ -9,11 +9,11 @@ use std::{
 };
 
 use xec_pool_core::{
-    Denied, DialRequest, Gate, Interest, Observation, Observer, Outcome, Pass, Pool, PoolEvent, Start, WeakPool,
+    Denied, DialRequest, Gate, Interest, Observation, Observer, Pass, Pool, PoolEvent, Start, WeakPool,
 };
 use xec_pool_testkit::mock::MockTransport;
 
-use super::{at_most, cut, world};
+use super::{Silent, at_most, cut, world};
 
 /// A waker that says when it was woken.
 #[derive(Default)]
@@ -64,16 +64,6 @@ async fn the_next_caller_is_woken_before_anybody_is_told() {
 /// Panics when it is dropped, as all its observations do.
 struct Fragile;
 
-impl Observation for Fragile {
-    fn phase(&self, _: &str) {}
-
-    fn end(&self, _: &Outcome<'_>) {}
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
 impl Drop for Fragile {
     fn drop(&mut self) {
         panic!("as it is dropped");
@@ -84,7 +74,7 @@ struct Maker;
 
 impl Observer for Maker {
     fn begin(&self, _: &Start<'_>, _: Option<&dyn Observation>) -> Option<Arc<dyn Observation>> {
-        Some(Arc::new(Fragile))
+        Some(Arc::new(Silent(Fragile)))
     }
 }
 
@@ -166,16 +156,6 @@ fn the_observation_of_one_who_left_while_the_gate_was_asked_reaches_nobody() {
 /// Looks at the pool when it is dropped, as an exporter may.
 struct Looker(WeakPool);
 
-impl Observation for Looker {
-    fn phase(&self, _: &str) {}
-
-    fn end(&self, _: &Outcome<'_>) {}
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
 impl Drop for Looker {
     fn drop(&mut self) {
         let _stats = self.0.stats();
@@ -193,7 +173,7 @@ impl Observer for Lookers {
     }
 
     fn begin(&self, _: &Start<'_>, _: Option<&dyn Observation>) -> Option<Arc<dyn Observation>> {
-        Some(Arc::new(Looker(self.0.get()?.clone())))
+        Some(Arc::new(Silent(Looker(self.0.get()?.clone()))))
     }
 }
 

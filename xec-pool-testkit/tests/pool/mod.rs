@@ -7,7 +7,7 @@
 
 use std::{future::poll_fn, pin::pin, task::Poll, time::Duration};
 
-use xec_pool_core::{Lease, Pool, PoolConfig, PoolConfigBuilder};
+use xec_pool_core::{Lease, Observation, Outcome, Pool, PoolConfig, PoolConfigBuilder};
 use xec_pool_testkit::{
     Recorder,
     mock::{MockHandle, MockTransport},
@@ -96,6 +96,19 @@ impl World {
         self.handle.assert_none_left();
         self.recorder.assert_legal_paths();
         self.recorder.assert_adds_up(&stats);
+    }
+}
+
+/// An observation for tests of all that is around it: it is told everything and keeps nothing.
+struct Silent<T>(T);
+
+impl<T: Send + Sync + 'static> Observation for Silent<T> {
+    fn phase(&self, _: &str) {}
+
+    fn end(&self, _: &Outcome<'_>) {}
+
+    fn as_any(&self) -> &dyn std::any::Any {
+        self
     }
 }
 

@@ -6,9 +6,9 @@ use std::{
 };
 
 use tokio::runtime::{Builder, Runtime};
-use xec_pool_core::{Check, CloseReason, ConnectContext, Observation, Observer, Outcome, Pool, Start, Transport};
+use xec_pool_core::{Check, CloseReason, ConnectContext, Observation, Observer, Pool, PoolEvent, Start, Transport};
 
-use super::{SECOND, at_most};
+use super::{SECOND, Silent, at_most};
 
 /// A connection that panics when it is dropped, unless somebody closed it.
 struct Touchy(bool);
@@ -62,19 +62,9 @@ impl Transport for Moody {
 /// Wants to hear how everything ended.
 struct Curious;
 
-impl Observation for Curious {
-    fn phase(&self, _: &str) {}
-
-    fn end(&self, _: &Outcome<'_>) {}
-
-    fn as_any(&self) -> &dyn std::any::Any {
-        self
-    }
-}
-
 impl Observer for Curious {
     fn begin(&self, _: &Start<'_>, _: Option<&dyn Observation>) -> Option<std::sync::Arc<dyn Observation>> {
-        Some(std::sync::Arc::new(Self))
+        Some(std::sync::Arc::new(Silent(())))
     }
 }
 
@@ -95,14 +85,17 @@ fn an_error_without_words_costs_no_place() {
 }
 
 #[test]
-fn a_connection_whose_destructor_panics_costs_no_place_and_reaches_nobody() {
+fn a_connection_whose_destructor_panics_costs_no_place_and_is_told() {
     let config = at_most(1).build().expect("valid");
     let pool = Pool::builder(Moody { failed: AtomicBool::new(true) }).config(config).build().expect("valid");
     let runtime = runtime();
     let lease = runtime.block_on(pool.acquire()).expect("connects");
     // No task can run any more, so nobody can close it: it is dropped.
     drop(runtime);
+    let mut events = pool.subscribe();
     lease.discard("used up");
+    let mut told = std::iter::from_fn(|| events.try_next());
+    assert!(told.any(|event| matches!(event, PoolEvent::BackgroundError { .. })), "nobody is told");
     assert_eq!((pool.stats().closing, pool.stats().active), (0, 0));
     self::runtime().block_on(async {
         drop(pool.acquire().await.expect("its place is free"));
