@@ -1,6 +1,6 @@
 //! Why a caller got no connection.
 //!
-//! Seed: Error Handling.
+//! Seed: Connection Failures, Error Handling.
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 

@@ -8,10 +8,16 @@ use std::{
 use serde_json::{Value, json};
 
 use crate::{
+    debian,
     run::{self, Done, Failure},
     sshd::SSHD,
     workspace::Workspace,
 };
+
+const VALGRIND: debian::Program = debian::Program { file: "valgrind", package: "valgrind" };
+
+/// The groups with a case whose instructions are counted.
+const COUNTED: &[&str] = &["pool", "breaker"];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -82,6 +88,9 @@ fn chosen(group: Option<&str>) -> Done<Vec<Program>> {
 fn start(program: &Program, options: &Options, json: Option<&Path>) -> Done {
     if program.features.split(',').any(|feature| feature == "sshd") {
         SSHD.ensure_installed()?;
+    }
+    if COUNTED.contains(&program.group.as_str()) {
+        VALGRIND.ensure_installed()?;
     }
     let mut cargo = run::cargo("bench");
     cargo.args(["--package", &program.package, "--bench", &program.group]);

@@ -16,6 +16,8 @@ pub(crate) fn run() -> Done {
     let features = Workspace::read()?.features(|feature| feature != SLOW);
     let clippy = ["--workspace", "--all-targets", "--features", &features, "--", "-D", "warnings"];
     run::run(run::cargo("clippy").args(clippy))?;
+    // What `cargo test --workspace` builds where there is Rust only: `xtask test` builds it with all features.
+    run::run(run::cargo("clippy").args(["--workspace", "--tests", "--", "-D", "warnings"]))?;
     each_feature_alone()?;
     let doc = ["--workspace", "--no-deps", "--features", &features];
     run::run(run::cargo("doc").args(doc).env("RUSTDOCFLAGS", "-D warnings"))

@@ -14,11 +14,14 @@ pub(crate) struct Program {
 impl Program {
     /// Installs it where it is missing and we may; else says what to type.
     pub(crate) fn ensure_installed(&self) -> Done {
-        let Self { file, package } = self;
-        if is_there(file) {
+        if is_there(self.file) {
             return Ok(());
         }
-        let is_root = run::read(Command::new("id").arg("-u"))?.trim() == "0";
+        self.install(run::read(Command::new("id").arg("-u"))?.trim() == "0")
+    }
+
+    fn install(&self, is_root: bool) -> Done {
+        let Self { file, package } = self;
         if !is_root {
             return Err(Failure::from(format!(
                 "{file} is missing; type: sudo apt-get install --no-install-recommends {package}"
@@ -47,5 +50,12 @@ mod tests {
     fn what_is_there_is_found_with_its_folder_and_without() {
         assert!(is_there("sh") && is_there("/bin/sh"));
         assert!(!is_there("no-such-program") && !is_there("/bin/no-such-program"));
+    }
+
+    #[test]
+    fn who_may_not_install_is_told_what_to_type() {
+        let said = Program { file: "/usr/sbin/a", package: "a-server" }.install(false).expect_err("we may not");
+        let told = "/usr/sbin/a is missing; type: sudo apt-get install --no-install-recommends a-server";
+        assert_eq!(said.to_string(), told);
     }
 }

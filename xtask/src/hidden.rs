@@ -207,7 +207,7 @@ impl<'ast> Visit<'ast> for Face<'_> {
     fn visit_visibility(&mut self, _: &'ast Visibility) {}
 }
 
-fn is_public(visibility: &Visibility) -> bool {
+pub(crate) fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 

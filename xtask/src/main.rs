@@ -34,6 +34,9 @@ mod licences;
 
 mod seeds;
 
+// What a file offers.
+mod surface;
+
 mod tidy;
 
 mod hidden;

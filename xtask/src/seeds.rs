@@ -1,4 +1,4 @@
-//! `seeds`: the headings of the page this project grew from, and which modules answer each.
+//! `seeds`: the headings of the page this project grew from, and which public items answer each.
 //!
 //! A module that answers one ends its head with `//! Seed: Queue Management.` What is not here: whether the answer
 //! is any good; that is what its tests are for.
@@ -7,13 +7,14 @@ use std::{fs, path::Path};
 
 use crate::{
     run::{self, Done, Failure},
+    surface,
     workspace::Workspace,
 };
 
 /// What we owe a heading.
 #[derive(Clone, Copy)]
 enum Owed {
-    /// At least one module names it.
+    /// At least one module with something public names it.
     Answer,
     /// As yet nothing, or not all: what brings it.
     Later(&'static str),
@@ -64,6 +65,8 @@ const HEADINGS: &[(&str, Owed)] = &[
 struct Claim {
     module: String,
     heading: String,
+    /// What users find in the module; nothing in one that only carries it out.
+    items: Vec<String>,
 }
 
 pub(crate) fn run() -> Done {
@@ -74,7 +77,13 @@ pub(crate) fn run() -> Done {
             let text = fs::read_to_string(&file).map_err(|error| Failure::from(error.to_string()))?;
             let inside = file.strip_prefix(&source).expect("found below it");
             let module = module_path(&package.name, inside);
-            claims.extend(claimed(&text).into_iter().map(|heading| Claim { module: module.clone(), heading }));
+            let headings = claimed(&text);
+            if headings.is_empty() {
+                continue;
+            }
+            let items = surface::of(&text).map_err(|error| Failure::from(format!("{}: {error}", file.display())))?;
+            let claim = |heading| Claim { module: module.clone(), heading, items: items.clone() };
+            claims.extend(headings.into_iter().map(claim));
         }
     }
     report(&claims)
@@ -87,15 +96,20 @@ fn report(claims: &[Claim]) -> Done {
         .map(|claim| format!("{} names «{}», which is no heading of the page", claim.module, claim.heading))
         .collect();
     for (heading, owed) in HEADINGS {
-        let answers: Vec<&str> =
-            claims.iter().filter(|claim| claim.heading == *heading).map(|claim| claim.module.as_str()).collect();
-        let answers = answers.join(", ");
+        let answers: Vec<&Claim> = claims.iter().filter(|claim| claim.heading == *heading).collect();
+        let is_answered = answers.iter().any(|answer| !answer.items.is_empty());
         match owed {
-            Nothing => {}
-            Later(what) if answers.is_empty() => println!("{heading:28} open: {what}"),
-            Later(what) => println!("{heading:28} {answers}; open: {what}"),
-            Answer if answers.is_empty() => wrong.push(format!("nothing answers «{heading}»")),
-            Answer => println!("{heading:28} {answers}"),
+            Nothing => continue,
+            Later(what) => println!("{heading} (open: {what})"),
+            Answer if is_answered => println!("{heading}"),
+            Answer => {
+                wrong.push(format!("nothing public answers «{heading}»"));
+                continue;
+            }
+        }
+        for Claim { module, items, .. } in answers {
+            let items = if items.is_empty() { "(how it is done)".to_owned() } else { items.join(", ") };
+            println!("  {module}: {items}");
         }
     }
     if wrong.is_empty() { Ok(()) } else { Err(Failure::from(format!("seeds:\n  {}", wrong.join("\n  ")))) }
@@ -153,11 +167,22 @@ mod tests {
     }
 
     #[test]
+    fn what_users_cannot_reach_is_no_answer() {
+        let inside = Claim { module: "m".to_owned(), heading: "Queue Management".to_owned(), items: Vec::new() };
+        let said = report(&[inside]).expect_err("nothing is public").to_string();
+        assert!(said.contains("nothing public answers «Queue Management»"), "{said}");
+    }
+
+    #[test]
     fn an_unanswered_heading_and_an_unknown_one_are_told() {
-        let claims = vec![Claim { module: "m".to_owned(), heading: "Queue Managment".to_owned() }];
+        let claims = vec![Claim {
+            module: "m".to_owned(),
+            heading: "Queue Managment".to_owned(),
+            items: vec!["Queue".to_owned()],
+        }];
         let said = report(&claims).expect_err("most headings have no answer").to_string();
         assert!(said.contains("«Queue Managment», which is no heading"), "{said}");
-        assert!(said.contains("nothing answers «Queue Management»"), "{said}");
+        assert!(said.contains("nothing public answers «Queue Management»"), "{said}");
         assert!(!said.contains("Multiplexing") && !said.contains("See Also"), "{said}");
     }
 }

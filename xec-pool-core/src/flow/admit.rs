@@ -1,6 +1,8 @@
 //! Admit: a caller's wait, from the question to the answer.
 //!
 //! Order down: `Lend`, `Refuse`. Fact up: `GaveUp`.
+//!
+//! Seed: Queue Management.
 
 use std::{
     fmt,

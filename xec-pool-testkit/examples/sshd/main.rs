@@ -2,6 +2,9 @@
 //! --features sshd`. It says how to reach it, and goes with Ctrl-C or with the end of its input.
 #![expect(clippy::print_stdout, reason = "it is a program")]
 
+#[cfg(test)]
+mod tests;
+
 use std::{error::Error, path::Path};
 
 use clap::Parser;
@@ -23,7 +26,10 @@ struct Flags {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let flags = Flags::parse();
+    serve(&Flags::parse())
+}
+
+fn serve(flags: &Flags) -> Result<(), Box<dyn Error>> {
     let builder = flags.config.iter().fold(LocalSshd::builder(), |builder, line| builder.config(line));
     let sshd = builder.start()?;
     println!("{}", if flags.json { in_json(&sshd) } else { in_words(&sshd) });
