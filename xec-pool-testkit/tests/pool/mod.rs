@@ -37,6 +37,8 @@ mod health;
 
 mod lending;
 
+mod promises;
+
 mod runtime;
 
 mod runtimes;
@@ -62,6 +64,7 @@ struct World {
 }
 
 fn world(config: PoolConfigBuilder) -> World {
+    promises::watch();
     let ((transport, handle), recorder) = (MockTransport::new(), Recorder::new());
     let config = config.build().expect("valid");
     let pool = Pool::builder(transport).config(config).observer(recorder.clone()).build().expect("nothing unclaimed");
@@ -96,6 +99,15 @@ impl World {
         self.handle.assert_none_left();
         self.recorder.assert_legal_paths();
         self.recorder.assert_adds_up(&stats);
+    }
+}
+
+/// Also where nobody looks whether all is whole.
+impl Drop for World {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            promises::assert_none_broken();
+        }
     }
 }
 

@@ -14,6 +14,8 @@ use xec_pool_testkit::{
     mock::{MockHandle, MockTransport},
 };
 
+use super::promises;
+
 const TASKS: u64 = 64;
 const MAX: u32 = 8;
 const LASTS: Duration = Duration::from_millis(900);
@@ -60,6 +62,7 @@ struct Ship {
 
 impl Ship {
     fn new() -> Self {
+        promises::watch();
         let (transport, handle) = MockTransport::new();
         let config = PoolConfig::builder()
             .max_connections(MAX)
@@ -87,6 +90,7 @@ impl Ship {
         assert_eq!(stats.acquired, stats.released);
         handle.assert_each_closed_once();
         handle.assert_none_left();
+        promises::assert_none_broken();
     }
 }
 
@@ -173,6 +177,7 @@ fn after_a_storm_nothing_is_missing_and_it_was_never_over_the_maximum() {
 #[test]
 fn a_pool_drained_in_the_middle_of_a_storm_tells_all_that_happened() {
     let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("starts");
+    promises::watch();
     for round in 0..24 {
         threads.block_on(async {
             let ((transport, handle), recorder) = (MockTransport::new(), Recorder::new());
@@ -211,6 +216,7 @@ fn a_pool_drained_in_the_middle_of_a_storm_tells_all_that_happened() {
             recorder.assert_adds_up(&stats);
             recorder.assert_legal_paths();
             handle.assert_none_left();
+            promises::assert_none_broken();
         });
     }
 }
