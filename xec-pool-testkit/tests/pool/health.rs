@@ -1,9 +1,7 @@
 //! Checks: before a loan, on return, while idle; broken and lost connections; time-outs of idleness and of life.
 
-use std::time::Duration;
-
-use xec_pool_core::{AcquireError, Check, CloseReason, DialError, FailureKind, Pool, PoolConfig, PoolEvent};
-use xec_pool_testkit::mock::{Hook, MockTransport, Step};
+use xec_pool_core::{AcquireError, Check, CloseReason, DialError, FailureKind, PoolConfig, PoolEvent};
+use xec_pool_testkit::mock::{Hook, Step};
 
 use super::{MS, SECOND, at_most, world};
 
@@ -148,23 +146,20 @@ async fn a_connection_past_its_lifetime_is_replaced_before_it_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_users_own_validator_stands_in_for_the_transports() {
-    let (transport, handle) = MockTransport::new();
-    let config = at_most(1).validate_bypass(Duration::ZERO).build().expect("valid");
-    let builder = Pool::builder(transport).config(config);
-    let pool = builder.validator(|connection| Box::pin(async move { connection.id() > 1 })).build().expect("valid");
-    drop(pool.acquire().await.expect("a new one is not checked"));
-    tokio::time::advance(MS).await;
-    assert_eq!(pool.acquire().await.expect("the second").id().get(), 2);
-    assert_eq!(handle.calls(Hook::Validate), 0);
-}
-
-#[tokio::test(start_paused = true)]
-async fn without_validation_the_known_dead_are_still_not_lent() {
-    let world = world(at_most(1).validate(false));
-    drop(world.lease().await);
-    tokio::time::advance(100 * SECOND).await;
-    world.handle.live_ids().into_iter().for_each(|id| assert!(world.handle.break_connection(id)));
-    assert_eq!(world.lease().await.id().get(), 2);
-    assert_eq!(world.handle.calls(Hook::Validate), 0);
+async fn jitter_shortens_each_lifetime_by_another_part_of_what_it_may() {
+    let config = at_most(16).max_concurrent_connects(16).max_lifetime(100 * SECOND).lifetime_jitter(0.5);
+    let world = world(config.idle_timeout(None));
+    world.pool.warm(16).await;
+    let age = |event: &PoolEvent| match event {
+        PoolEvent::Destroyed { reason: CloseReason::MaxLifetime, age, .. } => Some(*age),
+        _ => None,
+    };
+    tokio::time::sleep(101 * SECOND).await; // sleep is the subject: nothing outlives its time
+    let mut ages: Vec<_> = world.recorder.events().iter().filter_map(age).collect();
+    // The alarm may ring a millisecond late, because it never rings for what is past.
+    assert!(ages.iter().all(|age| (50 * SECOND..=100 * SECOND + 2 * MS).contains(age)), "{ages:?}");
+    ages.sort();
+    assert_eq!(ages.len(), 16);
+    // All of them in 30 % of the range: once in ten million runs by chance.
+    assert!(ages[15] - ages[0] > 15 * SECOND, "each has a lifetime of its own: {ages:?}");
 }

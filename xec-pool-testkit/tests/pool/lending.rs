@@ -1,12 +1,14 @@
 //! Leases: what a holder may do, and what callers are told who get none.
 
-use xec_pool_core::{AcquireError, AcquireOptions, CloseReason, PoolEvent, TimedOutStage};
+use xec_pool_core::{
+    AcquireError, AcquireOptions, CloseReason, Discipline, PoolConfig, PoolConfigBuilder, PoolEvent, TimedOutStage,
+};
 
 use super::{MS, SECOND, at_most, world};
 
-#[tokio::test(start_paused = true)]
-async fn callers_are_served_in_the_order_they_came() {
-    let world = world(at_most(1));
+/// Four callers come one after the other while the one connection is lent; says in which order they got it.
+async fn turns(config: PoolConfigBuilder) -> Vec<u32> {
+    let world = world(config.max_connections(1));
     let held = world.lease().await;
     let order = std::sync::Mutex::new(Vec::new());
     let caller = async |number: u32| {
@@ -16,8 +18,18 @@ async fn callers_are_served_in_the_order_they_came() {
         drop(lease);
     };
     tokio::join!(caller(1), caller(2), caller(3), caller(4), async { drop(held) });
-    assert_eq!(*order.lock().unwrap(), [1, 2, 3, 4]);
     world.assert_whole().await;
+    order.into_inner().unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn callers_are_served_in_the_order_they_came() {
+    assert_eq!(turns(PoolConfig::builder()).await, [1, 2, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn or_where_it_is_configured_whoever_came_last_is_first() {
+    assert_eq!(turns(PoolConfig::builder().queue_discipline(Discipline::Lifo)).await, [4, 3, 2, 1]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,6 +25,8 @@ mod bystanders;
 
 mod cheap;
 
+mod checks;
+
 mod commands;
 
 mod counts;

@@ -9,10 +9,10 @@ use std::{
 };
 
 use xec_pool_core::{
-    AcquireError, Check, CloseReason, ConnectContext, Endpoint, FailureKind, LostSignal, Pool, PoolConfig, PoolEvent,
-    Transport,
+    Check, CloseReason, ConnectContext, Endpoint, FailureKind, Interest, LostSignal, Observation, Observer, Pool,
+    PoolConfig, PoolEvent, Start, Transport,
 };
-use xec_pool_testkit::mock::{Hook, Step};
+use xec_pool_testkit::mock::{Hook, MockTransport, Step};
 
 use super::{MS, SECOND, at_most, world};
 
@@ -157,15 +157,30 @@ async fn what_no_caller_hears_of_is_told() {
     told(Hook::IsBroken, Step::panic(), "the transport's is_broken panicked").await;
 }
 
+/// Panics when it is asked what it wants to hear; counts what it is told all the same.
+struct Rude(Arc<AtomicU32>);
+
+impl Observer for Rude {
+    fn interest(&self) -> Interest {
+        panic!("none of your business")
+    }
+
+    fn on_event(&self, _: &PoolEvent) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn begin(&self, _: &Start<'_>, _: Option<&dyn Observation>) -> Option<Arc<dyn Observation>> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        None
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_observer_that_panics_when_asked_for_its_interest_hears_nothing() {
-    struct Rude;
-    impl xec_pool_core::Observer for Rude {
-        fn interest(&self) -> xec_pool_core::Interest {
-            panic!("none of your business")
-        }
-    }
-    let (transport, _handle) = xec_pool_testkit::mock::MockTransport::new();
-    let pool = Pool::builder(transport).observer(Rude).build().expect("its panic is not ours");
-    assert!(!matches!(pool.acquire().await, Err(AcquireError::Closed { .. })));
+    let told = Arc::new(AtomicU32::new(0));
+    let (transport, _handle) = MockTransport::new();
+    let pool = Pool::builder(transport).observer(Rude(Arc::clone(&told))).build().expect("its panic is not ours");
+    drop(pool.acquire().await.expect("nor its callers'"));
+    pool.close().await;
+    assert_eq!(told.load(Ordering::Relaxed), 0);
 }
