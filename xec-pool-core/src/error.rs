@@ -2,6 +2,9 @@
 //!
 //! Seed: Connection Failures, Error Handling.
 
+#[cfg(test)]
+mod tests;
+
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
 use crate::{Cause, FailureKind, Stats};

@@ -62,8 +62,8 @@ pub(crate) struct Times {
     pub(crate) retry_max_delay: Duration,
 }
 
-/// Back-offs longer than this are all the same length anyway.
-const MOST_DELAYS: usize = 32;
+/// A nanosecond, doubled so often, is longer than any duration of a configuration.
+const MOST_DELAYS: usize = 64;
 
 impl Times {
     /// The plain delay before the next dial, where `setbacks` in a row came before this one.
@@ -197,5 +197,50 @@ impl<T: Transport> Drop for Ledger<T> {
         let state = self.state.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.subscribers.drain(..).for_each(|subscriber| subscriber.close());
         state.household.ring().into_iter().for_each(wake);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, Times};
+    use crate::config::LONGEST;
+
+    #[test]
+    fn a_back_off_doubles_with_each_setback_up_to_its_longest() {
+        let (ns, ms, second) = (Duration::from_nanos(1), Duration::from_millis(1), Duration::from_secs(1));
+        for (first, longest) in [
+            (second, 30 * second),
+            (100 * ms, 3 * second),
+            (ms, LONGEST),
+            (ns, LONGEST),
+            (LONGEST, LONGEST),
+            // Where the first is the longer one, it holds.
+            (60 * second, 30 * second),
+            (Duration::ZERO, 30 * second),
+        ] {
+            let times = Times { retry_delay: first, retry_max_delay: longest, ..times() };
+            let most = first.max(longest);
+            for setbacks in (0..=70).chain([u32::MAX]) {
+                let doubled = first.as_secs_f64() * 2_f64.powi(setbacks.min(100).cast_signed());
+                let (told, expected) = (times.after_setbacks(setbacks), doubled.min(most.as_secs_f64()));
+                // Single precision is enough for a wait.
+                let error = (told.as_secs_f64() - expected).abs();
+                assert!(error <= expected * 1e-6, "{first:?} to {longest:?} after {setbacks}: {told:?}");
+                assert!(told <= most, "{first:?} to {longest:?} after {setbacks}: {told:?}");
+            }
+        }
+    }
+
+    fn times() -> Times {
+        let second = Duration::from_secs(1);
+        Times {
+            connect: second,
+            close: second,
+            validate: second,
+            lifetime: None,
+            lifetime_jitter: 0.0,
+            retry_delay: second,
+            retry_max_delay: second,
+        }
     }
 }

@@ -14,6 +14,8 @@ mod tests;
 
 use std::time::Duration;
 
+#[cfg(test)]
+pub(crate) use self::builder::LONGEST;
 pub use self::{builder::PoolConfigBuilder, error::ConfigError};
 use crate::machine::limits::Limits;
 

@@ -90,6 +90,8 @@ fn bad_text_is_told_with_its_field() {
     assert!(wrong(r#"{"min": 9, "max": 3}"#).contains("min_connections (9) is more than max_connections (3)"));
     assert!(wrong(r#"{"max": 0}"#).contains("max_connections must not be zero"));
     assert!(wrong(r#"{"maxx": 3}"#).contains("unknown field `maxx`"));
+    assert!(wrong(r#"{"retry": {"atempts": 3}}"#).contains("unknown field `atempts`"));
+    assert!(wrong(r#"{"retry": {"max_delay": 0}}"#).contains("retry.max_delay must not be zero"));
     assert!(wrong(r#"{"idle": -5}"#).contains("cannot be negative"));
     assert!(wrong(r#"{"idle": "soon"}"#).contains("soon"));
     assert!(wrong(r#"{"idle": 18446744073709551615}"#).contains("idle_timeout"));

@@ -33,6 +33,8 @@ mod counts;
 
 mod dialling;
 
+mod figures;
+
 mod gate;
 
 mod health;
