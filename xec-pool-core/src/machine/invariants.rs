@@ -13,6 +13,7 @@ pub(crate) const ALL: &[Promise] = &[
     ("nobody_waits_in_vain", nobody_waits_in_vain),
     ("nobody_waits_for_a_dial_that_could_start", nobody_waits_for_a_dial_that_could_start),
     ("nobody_waits_at_a_shut_gate", nobody_waits_at_a_shut_gate),
+    ("the_minimum_is_kept", the_minimum_is_kept),
     ("the_shelf_holds_the_idle_and_only_them", the_shelf_holds_the_idle_and_only_them),
     ("fifo_is_exact", fifo_is_exact),
     ("draining_keeps_nothing", draining_keeps_nothing),
@@ -63,6 +64,19 @@ fn nobody_waits_for_a_dial_that_could_start(machine: &Machine) -> bool {
 fn nobody_waits_at_a_shut_gate(machine: &Machine) -> bool {
     let shut_out = machine.supply() == 0 && machine.dialling.shut_until(machine.now).is_some();
     machine.suspended || machine.phase != Phase::Open || machine.queue.is_empty() || !shut_out
+}
+
+/// As many as there shall be at least are open or on their way; else a dial for them must rest, and its time is known.
+fn the_minimum_is_kept(machine: &Machine) -> bool {
+    let connecting = machine.slots.count(ConnectionState::Connecting);
+    let kept = machine.open() + connecting - machine.retiring >= machine.limits.min;
+    if kept || machine.suspended || machine.phase != Phase::Open || machine.free_places() == 0 {
+        return true;
+    }
+    let background = machine.dials_for_callers() == 0 && !machine.is_warming();
+    let rests = !machine.dialling.may_start(connecting, background, machine.now);
+    // Past its alarm the housekeeper is about to look.
+    machine.alarm < machine.now || rests && machine.alarm <= machine.dialling.next_try(background, machine.now)
 }
 
 fn the_shelf_holds_the_idle_and_only_them(machine: &Machine) -> bool {

@@ -14,6 +14,8 @@ mod gate;
 
 mod keep;
 
+mod resize;
+
 mod verbs;
 
 use std::time::Duration;

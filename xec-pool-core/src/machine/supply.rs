@@ -132,7 +132,7 @@ impl Machine {
     }
 
     /// Somebody waits for a `warm` that still has hope.
-    fn is_warming(&self) -> bool {
+    pub(super) fn is_warming(&self) -> bool {
         self.warms.iter().any(|warm| !warm.given_up)
     }
 

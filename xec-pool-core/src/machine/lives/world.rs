@@ -1,5 +1,8 @@
 //! The world around a machine: what is under way outside of it, and what must hold whatever happens there.
 
+// How a life ends.
+mod rest;
+
 use std::{collections::BTreeMap, time::Duration};
 
 use super::{
@@ -82,7 +85,18 @@ impl World {
         self.after();
     }
 
+    /// Whose turn it is: by the rules, and not by what the machine says.
+    fn next_in_turn(&self) -> Option<Ticket> {
+        if self.machine.limits.newest_first {
+            // One who asks again is the newest, too.
+            return self.waiting.keys().next_back().copied();
+        }
+        self.waiting.iter().map(|(ticket, call)| (call.asked_at, *ticket)).min().map(|(_, ticket)| ticket)
+    }
+
     fn lent(&mut self, ticket: Ticket, loan: Loan) {
+        let next = self.next_in_turn();
+        assert_eq!(Some(ticket), next, "it was not its turn: {:#?}", self.waiting);
         let call = self.waiting.remove(&ticket).unwrap_or_else(|| panic!("{ticket:?} was answered twice"));
         self.leases.push(Held { loan, call });
     }
@@ -94,7 +108,12 @@ impl World {
 
     fn ask_as(&mut self, ask: Ask, call: Call) {
         match self.machine.ask(ask, self.now) {
-            Asked::Lent(loan) => self.leases.push(Held { loan, call }),
+            Asked::Lent(loan) => {
+                let overtakes = self.waiting.values().any(|other| other.asked_at < call.asked_at);
+                let allowed = self.machine.limits.newest_first && ask.again.is_some();
+                assert!(!overtakes || allowed, "{call:?} was served before {:#?}", self.waiting);
+                self.leases.push(Held { loan, call });
+            }
             Asked::Waiting(ticket) => {
                 let deadline = self.machine.queue.get(ticket).map(|waiter| waiter.deadline);
                 // `None`: its time is up, and it is refused already.
@@ -184,6 +203,7 @@ impl World {
             }
             Step::TryAsk => {
                 if let Asked::Lent(loan) = self.machine.ask_idle(self.now) {
+                    assert!(self.waiting.is_empty(), "who never waits was served before who does");
                     let call = Call { asked_at: self.now, timeout: None, latest: Moment::NEVER, deadline: None };
                     self.leases.push(Held { loan, call });
                 }
@@ -307,58 +327,5 @@ impl World {
             Decree::Unwarm(_) => {}
         }
         self.after();
-    }
-
-    /// Everything under way ends well; then nothing may be missing.
-    pub(super) fn come_to_rest(&mut self) {
-        self.machine.resume(self.now);
-        self.after();
-        for _ in 0..10_000 {
-            if let Some(slot) = self.dials.pop() {
-                self.take(Fact::Connected { slot, lifetime: Span::FOREVER });
-            } else if let Some(slot) = self.checks.pop() {
-                self.take(Fact::Passed(slot));
-            } else if let Some(held) = self.leases.pop() {
-                self.give_back(held.loan.slot, Fate::Fine);
-            } else if let Some((slot, reason)) = self.closes.pop() {
-                self.take(Fact::Closed { slot, reason });
-            } else if self.waiting.is_empty() && self.warms.is_empty() {
-                break;
-            } else {
-                self.wait(Span::from(Duration::from_secs(1)));
-            }
-        }
-        assert!(self.waiting.is_empty(), "somebody waits for ever: {:?}", self.waiting);
-        assert!(self.warms.is_empty(), "a warm waits for ever");
-        let capacity = if self.phase == Phase::Open { self.machine.limits.max } else { 0 };
-        self.whole_capacity(capacity);
-        self.machine.drain(self.now, self.now);
-        self.after();
-        while let Some((slot, reason)) = self.closes.pop() {
-            self.take(Fact::Closed { slot, reason });
-        }
-        assert!(self.drained, "nobody was told that the drain is over");
-    }
-
-    /// As many callers as there may be connections get one each, at the same time.
-    fn whole_capacity(&mut self, capacity: u32) {
-        for _ in 0..capacity {
-            self.take(Fact::Reopened);
-            self.ask(Ask::default());
-            for _ in 0..100 {
-                if let Some(slot) = self.dials.pop() {
-                    self.take(Fact::Connected { slot, lifetime: Span::FOREVER });
-                } else if let Some(slot) = self.checks.pop() {
-                    self.take(Fact::Passed(slot));
-                } else if let Some((slot, reason)) = self.closes.pop() {
-                    self.take(Fact::Closed { slot, reason });
-                } else if !self.waiting.is_empty() {
-                    self.wait(Span::from(Duration::from_millis(100)));
-                } else {
-                    break;
-                }
-            }
-        }
-        assert_eq!(self.leases.len() as u32, capacity, "capacity was lost");
     }
 }

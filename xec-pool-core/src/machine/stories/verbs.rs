@@ -1,4 +1,4 @@
-//! Warm, drain, new limits, suspend; the minimum.
+//! Warm, drain, suspend; the minimum.
 
 use expect_test::expect;
 
@@ -253,60 +253,6 @@ fn a_second_drain_only_moves_the_end_earlier() {
             drain 60s:
             drain 1s:
             after 1s: -> Kill(SlotId(1)) -> Drained(closed 0, killed 1, done true)
-        "#]],
-    );
-}
-
-#[test]
-fn a_lower_maximum_closes_the_idle_now_and_the_lent_on_return() {
-    check(
-        limits(0, 3),
-        "
-        ask
-        ask
-        ask
-        connected 1
-        connected 2
-        connected 3
-        returned 1
-        limits 0 1
-        returned 2
-        returned 3
-        closed 1
-        closed 2
-    ",
-        expect![[r#"
-            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
-            ask: Ticket(2) waits
-            ask: Ticket(3) waits
-            connected 1: -> Lend(SlotId(1), Ticket(1)) -> Connect(SlotId(2), Ticket(2), attempt 1) -> Connect(SlotId(3), Ticket(3), attempt 1)
-            connected 2: -> Lend(SlotId(2), Ticket(2))
-            connected 3: -> Lend(SlotId(3), Ticket(3))
-            returned 1:
-            limits 0 1: -> Close(SlotId(1), Shrunk)
-            returned 2: -> Close(SlotId(2), Shrunk)
-            returned 3:
-            closed 1: -> Vacate(SlotId(1))
-            closed 2: -> Vacate(SlotId(2))
-        "#]],
-    );
-}
-
-#[test]
-fn a_higher_maximum_serves_those_who_wait() {
-    check(
-        limits(0, 1),
-        "
-        ask
-        connected 1
-        ask
-        limits 0 2
-    ",
-        expect![[r#"
-            ask: Ticket(1) waits -> Connect(SlotId(1), Ticket(1), attempt 1)
-            connected 1: -> Lend(SlotId(1), Ticket(1))
-            ask: Ticket(2) waits
-            limits 0 2: -> Connect(SlotId(2), Ticket(2), attempt 1)
         "#]],
     );
 }
