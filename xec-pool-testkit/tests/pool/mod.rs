@@ -35,6 +35,8 @@ mod dialling;
 
 mod figures;
 
+mod flood;
+
 mod gate;
 
 mod health;
