@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use xec_pool_core::{Pool, PoolConfig};
@@ -18,7 +18,18 @@ use super::promises;
 
 const TASKS: u64 = 64;
 const MAX: u32 = 8;
-const LASTS: Duration = Duration::from_millis(900);
+
+/// What each task does in the first storm: work, not time, so that it is the same storm on every machine.
+const TURNS: u32 = 300;
+
+/// A storm takes about a second on two idle cores. This is no promise of speed: it finds the storm that never ends.
+const NEVER_ENDS: Duration = Duration::from_secs(20);
+
+/// Four threads, for as long as it takes.
+fn storm(story: impl Future<Output = ()>) {
+    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("starts");
+    threads.block_on(async { tokio::time::timeout(NEVER_ENDS, story).await }).expect("a storm ends");
+}
 
 /// The same numbers in every run: a storm that breaks something breaks it again.
 struct Dice(u64);
@@ -108,9 +119,9 @@ impl Fleet {
     }
 }
 
-async fn crew(fleet: Fleet, seed: u64, over: Arc<AtomicBool>, got: Arc<AtomicU64>) {
+async fn crew(fleet: Fleet, seed: u64, got: Arc<AtomicU64>) {
     let mut dice = Dice(seed);
-    while !over.load(Ordering::Relaxed) {
+    for _ in 0..TURNS {
         let Ship { pool, handle } = fleet.flagship();
         turn(&pool, &handle, &mut dice, &got).await;
     }
@@ -143,19 +154,17 @@ async fn weather(fleet: Fleet, over: Arc<AtomicBool>) {
 
 #[test]
 fn after_a_storm_nothing_is_missing_and_it_was_never_over_the_maximum() {
-    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("starts");
-    threads.block_on(async {
+    storm(async {
         let fleet = Fleet(Arc::new(Mutex::new(vec![Ship::new()])));
         let (over, got) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-        let start = Instant::now();
         let mut sailors = tokio::task::JoinSet::new();
         for seed in 0..TASKS {
-            sailors.spawn(crew(fleet.clone(), seed, Arc::clone(&over), Arc::clone(&got)));
+            sailors.spawn(crew(fleet.clone(), seed, Arc::clone(&got)));
         }
-        sailors.spawn(weather(fleet.clone(), Arc::clone(&over)));
-        tokio::time::sleep(LASTS).await; // sleep is the subject: how long the storm lasts
-        over.store(true, Ordering::Relaxed);
+        let weather = tokio::spawn(weather(fleet.clone(), Arc::clone(&over)));
         sailors.join_all().await;
+        over.store(true, Ordering::Relaxed);
+        weather.await.expect("it ends");
         let mut leases = Vec::new();
         for _ in 0..MAX {
             leases.push(fleet.flagship().pool.acquire().await.expect("the whole capacity is there"));
@@ -165,21 +174,18 @@ fn after_a_storm_nothing_is_missing_and_it_was_never_over_the_maximum() {
         for ship in &ships {
             ship.assert_ended().await;
         }
-        // Many thousands and hundreds on an idle machine; the bounds are for one that is not.
+        // Thousands of loans and a dozen drains on an idle machine; the bounds are for one that is not.
         assert!(got.load(Ordering::Relaxed) > 100, "that was no storm: {got:?}");
         assert!(ships.len() > 1, "nothing was drained in the middle of it");
-        // 2 s on an idle machine; the bound is for one that is not.
-        assert!(start.elapsed() < Duration::from_secs(20), "a storm is short, also on a busy machine");
     });
 }
 
 /// So few turns that no event is missed, and many pools, each drained while its crew is at work.
 #[test]
 fn a_pool_drained_in_the_middle_of_a_storm_tells_all_that_happened() {
-    let threads = tokio::runtime::Builder::new_multi_thread().worker_threads(4).enable_all().build().expect("starts");
     promises::watch();
     for round in 0..24 {
-        threads.block_on(async {
+        storm(async {
             let ((transport, handle), recorder) = (MockTransport::new(), Recorder::new());
             let config = PoolConfig::builder().max_connections(MAX).validate_on_return(round % 2 == 0);
             let config = config.validate_bypass(Duration::ZERO).queue_capacity(1_000).build().expect("valid");
@@ -212,7 +218,7 @@ fn a_pool_drained_in_the_middle_of_a_storm_tells_all_that_happened() {
             }
             let stats = pool.stats();
             // What is not told by then never will be: the next line says what.
-            let _told = tokio::time::timeout(Duration::from_secs(20), recorder.until_adds_up(&stats)).await;
+            let _told = tokio::time::timeout(NEVER_ENDS / 2, recorder.until_adds_up(&stats)).await;
             recorder.assert_adds_up(&stats);
             recorder.assert_legal_paths();
             handle.assert_none_left();
