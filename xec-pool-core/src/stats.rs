@@ -109,7 +109,7 @@ impl Destroyed {
 pub struct Wait {
     /// All waits together.
     pub total: Duration,
-    /// The longest.
+    /// The longest, also of a caller that went away before it took what it had been lent.
     pub max: Duration,
     /// The mean (seed `averageWaitTime`).
     pub average: Duration,
