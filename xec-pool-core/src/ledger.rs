@@ -1,7 +1,7 @@
 //! What all parts of a pool share: its state behind one lock, and what it was built with.
 //!
-//! Lock order: this lock, then a subscriber's or a post's. Nothing of a user's runs under them, but for the clone of a
-//! waker, and nothing is awaited.
+//! Lock order: this lock, then a subscriber's or a post's. Nothing of a user's runs under them, and nothing is awaited.
+//! Of an executor's, a waker is cloned there: to do that before would cost each call that finds a connection at once.
 
 use std::{
     sync::{
