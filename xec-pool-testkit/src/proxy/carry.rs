@@ -49,6 +49,12 @@ impl Passage {
         told.map_or(End::Close, |orders| orders.end.expect("waited for"))
     }
 
+    /// Whether this direction has been told to end, by itself or with all.
+    pub(super) fn is_struck(&self, direction: Direction) -> bool {
+        let orders = self.orders.borrow();
+        orders.end.is_some() || orders.half_closed[direction as usize]
+    }
+
     /// Completes when this direction has been told to end.
     pub(super) async fn half_closed(&self, direction: Direction) {
         let mut orders = self.orders.clone();

@@ -110,7 +110,8 @@ impl FaultProxy {
         self.set_faults([]);
     }
 
-    /// Strikes every connection that is open, and returns how many were.
+    /// Strikes every connection that is open, and returns how many were. What a fault holds up at this moment is lost,
+    /// also if the fault is lifted next.
     pub fn strike(&self, blow: Blow) -> usize {
         self.line.books.strike(blow, |_| true)
     }

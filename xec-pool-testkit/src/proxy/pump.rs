@@ -154,6 +154,11 @@ impl<'a> Way<'a> {
         if weather.is_frozen(self.direction) || (stalls && self.banner_over) {
             return Leave::Wait;
         }
+        // Asked after the weather: who has struck and then lifts a fault finds that nothing goes on. The order is a
+        // wake-up like the weather's, and may be heard later.
+        if self.passage.is_struck(self.direction) {
+            return Leave::Wait;
+        }
         let mut count = rest.len();
         if stalls {
             count = end_of_line(rest).unwrap_or(count);

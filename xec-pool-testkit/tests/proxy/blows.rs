@@ -3,9 +3,9 @@
 use std::io;
 
 use tokio::io::AsyncReadExt as _;
-use xec_pool_testkit::proxy::{Blow, Direction};
+use xec_pool_testkit::proxy::{Blow, Direction, Fault};
 
-use super::stage::{Stage, hear, hear_out, in_time, is_silent, say};
+use super::stage::{Ends, Stage, hear, hear_out, in_time, is_silent, say};
 
 #[tokio::test]
 async fn a_close_is_heard_as_an_end_by_both_sides() {
@@ -45,6 +45,24 @@ async fn a_half_close_ends_one_direction_and_its_speaker_does_not_notice() {
     say(&mut ends.client, b"still here").await;
     assert_eq!(hear(&mut ends.served, 10).await, b"still here");
     assert_eq!(stage.proxy.counters().to_client, 0);
+}
+
+#[tokio::test]
+async fn what_was_held_up_when_the_blow_came_is_lost_whatever_the_weather_is_afterwards() {
+    // More than one, for which of two wake-ups is heard first is a matter of luck.
+    for blow in [Blow::Close, Blow::Reset, Blow::HalfClose(Direction::ToServer)].into_iter().cycle().take(60) {
+        let stage = Stage::new().await;
+        let Ends { mut client, mut served } = stage.connect().await;
+        stage.proxy.set_faults([Fault::Freeze(Direction::ToServer)]);
+        say(&mut client, b"late").await;
+        // What comes after it, on the other way: by then the proxy has been told of both.
+        say(&mut served, b"x").await;
+        hear(&mut client, 1).await;
+        assert_eq!(stage.proxy.strike(blow), 1);
+        stage.proxy.clear_faults();
+        assert_eq!(hear_out(&mut served).await.0, b"", "{blow:?}");
+        assert_eq!(stage.proxy.counters().to_server, 0, "{blow:?}");
+    }
 }
 
 #[tokio::test]
