@@ -254,6 +254,7 @@ impl SshError {
                 | AcquireError::QueueFull { .. }
                 | AcquireError::NoneIdle { .. }
                 | AcquireError::CircuitOpen { .. }
+                | AcquireError::NoRuntime { .. }
                 | _ => FailureKind::Other,
             },
             Self::ConnectionLost { .. } => FailureKind::Lost,
