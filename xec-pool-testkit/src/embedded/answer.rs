@@ -19,6 +19,15 @@ pub enum Exit {
     Code(u32),
     /// Killed by this signal, named without `SIG`.
     Signal(&'static str),
+    /// Killed by this signal, and what the server has to tell beside it.
+    Crash {
+        /// Named without `SIG`.
+        signal: &'static str,
+        /// Whether it left a core dump.
+        core_dumped: bool,
+        /// The server's words.
+        message: &'static str,
+    },
     /// The channel is closed and nobody says how it ended.
     None,
 }

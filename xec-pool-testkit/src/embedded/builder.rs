@@ -113,6 +113,12 @@ impl EmbeddedSshBuilder {
         self
     }
 
+    /// Sessions are opened, and every command in them is refused: what a server does that is for files or tunnels only.
+    pub fn refuse_commands(mut self) -> Self {
+        self.manners.refuse_commands = true;
+        self
+    }
+
     /// Each connection that comes to `step` meets `fault` there, as by [`EmbeddedSsh::set_fault`].
     pub fn fault(self, step: Step, fault: Fault) -> Self {
         self.faults.set(step, fault, None);

@@ -8,7 +8,10 @@ use std::{
     },
 };
 
-use russh::server::{self, Config};
+use russh::{
+    Disconnect,
+    server::{self, Config},
+};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
@@ -37,6 +40,7 @@ pub(super) struct Manners {
     pub(super) max_auth_tries: usize,
     pub(super) accept_env: bool,
     pub(super) starve_stdin: bool,
+    pub(super) refuse_commands: bool,
 }
 
 impl Default for Manners {
@@ -47,6 +51,7 @@ impl Default for Manners {
             max_auth_tries: 6,
             accept_env: false,
             starve_stdin: false,
+            refuse_commands: false,
         }
     }
 }
@@ -57,7 +62,7 @@ pub(super) struct Shared {
     pub(super) users: Users,
     pub(super) mode: Mode,
     pub(super) manners: Manners,
-    pub(super) faults: Arc<Faults>,
+    pub(super) faults: Faults,
     pub(super) ledger: Ledger,
     paused: AtomicBool,
     live: Mutex<Live>,
@@ -71,6 +76,8 @@ struct Live {
 
 struct Connection {
     switch: Arc<Switch>,
+    /// Once it has told its version.
+    session: Option<server::Handle>,
     authenticated: bool,
 }
 
@@ -81,11 +88,18 @@ impl Shared {
             users,
             mode,
             manners,
-            faults: Arc::new(faults),
+            faults,
             ledger: Ledger::default(),
             paused: AtomicBool::new(false),
             live: Mutex::default(),
         }
+    }
+
+    /// What happens to who comes to `step` now. Uses up one strike, and counts it.
+    pub(super) fn fault_at(&self, step: Step) -> Option<Fault> {
+        let fault = self.faults.at(step)?;
+        self.ledger.change(|counters| counters.faults += 1);
+        Some(fault)
     }
 
     pub(super) fn kill_all(&self) -> usize {
@@ -93,6 +107,16 @@ impl Shared {
         // After the lock: a woken task may end its connection, which takes it.
         switches.iter().for_each(|switch| switch.kill());
         switches.len()
+    }
+
+    pub(super) async fn disconnect_all(&self, message: &str) -> usize {
+        let sessions: Vec<_> = self.live().connections.values().filter_map(|one| one.session.clone()).collect();
+        let mut told = 0;
+        for session in sessions {
+            let said = session.disconnect(Disconnect::ByApplication, message.to_owned(), String::new()).await;
+            told += usize::from(said.is_ok());
+        }
+        told
     }
 
     pub(super) fn set_paused(&self, paused: bool) {
@@ -135,7 +159,7 @@ impl Entry {
         }
         let id = live.next;
         live.next += 1;
-        live.connections.insert(id, Connection { switch: Arc::clone(&switch), authenticated: false });
+        live.connections.insert(id, Connection { switch: Arc::clone(&switch), session: None, authenticated: false });
         // Under the lock, so that no resume() slips in between.
         switch.set_paused(shared.paused.load(Ordering::SeqCst));
         drop(live);
@@ -145,6 +169,12 @@ impl Entry {
         });
         let no = || AtomicBool::new(false);
         Some(Self { shared: Arc::clone(shared), id, switch, greeted: no(), answered: no() })
+    }
+
+    fn speaks(&self, session: server::Handle) {
+        if let Some(connection) = self.shared.live().connections.get_mut(&self.id) {
+            connection.session = Some(session);
+        }
     }
 
     pub(super) fn answered(&self) {
@@ -194,7 +224,7 @@ async fn converse<S>(stream: S, entry: Arc<Entry>, shared: Arc<Shared>)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    match shared.faults.at(Step::Accept) {
+    match shared.fault_at(Step::Accept) {
         None => {}
         Some(Fault::Delay(delay)) => {
             tokio::select! {
@@ -206,10 +236,11 @@ where
         Some(Fault::Hang) => return entry.switch.killed().await,
     }
     entry.greeted.store(true, Ordering::SeqCst);
-    let stream = Switched::new(stream, Arc::clone(&entry.switch), Arc::clone(&shared.faults));
+    let stream = Switched::new(stream, Arc::clone(&entry.switch), Arc::clone(&shared));
     let session = Session::new(Arc::clone(&entry), Arc::clone(&shared));
     // How a session ends is the client's to judge; the books say what there is to say.
     if let Ok(running) = server::run_stream(Arc::clone(&shared.config), stream, session).await {
+        entry.speaks(running.handle());
         let _ = running.await;
     }
 }

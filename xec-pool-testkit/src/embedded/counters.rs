@@ -30,6 +30,8 @@ pub struct Counters {
     pub sessions_refused: u64,
     /// Commands that came.
     pub commands: u64,
+    /// Faults that were met, at any step.
+    pub faults: u64,
 }
 
 /// One attempt to log in.

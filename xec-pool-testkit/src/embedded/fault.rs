@@ -74,7 +74,7 @@ impl Faults {
         self.any.store(rules.iter().any(Option::is_some), Ordering::Release);
     }
 
-    /// What happens to who comes to `step` now. Uses up one strike.
+    /// As `Shared::fault_at`, which also counts.
     pub(super) fn at(&self, step: Step) -> Option<Fault> {
         if !self.any.load(Ordering::Acquire) {
             return None;

@@ -66,7 +66,7 @@ impl Handler for Session {
         let (_, write) = channel.split();
         self.channels.insert(id, Opened::Waiting { write, env: Vec::new(), slot });
         self.shared.ledger.change(|counters| counters.sessions += 1);
-        match self.shared.faults.at(Step::Open) {
+        match self.shared.fault_at(Step::Open) {
             None => reply.accept().await,
             Some(Fault::Delay(delay)) => {
                 self.tasks.spawn(async move {
@@ -94,7 +94,10 @@ impl Handler for Session {
 
     async fn exec_request(&mut self, id: ChannelId, command: &[u8], session: &mut Russh) -> Result<(), Error> {
         self.shared.ledger.command();
-        let delay = match self.shared.faults.at(Step::Exec) {
+        if self.shared.manners.refuse_commands {
+            return session.channel_failure(id);
+        }
+        let delay = match self.shared.fault_at(Step::Exec) {
             None => None,
             Some(Fault::Delay(delay)) => Some(delay),
             Some(Fault::Die) => return self.die(),
@@ -103,7 +106,7 @@ impl Handler for Session {
         let Some(Opened::Waiting { write, env, slot }) = self.channels.remove(&id) else {
             return session.channel_failure(id);
         };
-        let cut = self.shared.faults.at(Step::MidOutput);
+        let cut = self.shared.fault_at(Step::MidOutput);
         let command = String::from_utf8_lossy(command);
         match &self.shared.mode {
             Mode::Script(answer) => {

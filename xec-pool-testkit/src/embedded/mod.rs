@@ -166,6 +166,15 @@ impl EmbeddedSsh {
         self.shared.kill_all()
     }
 
+    /// Hangs up on all connections with a word (`SSH_MSG_DISCONNECT`), and returns how many. New ones are welcome.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping it leaves some of them as they were.
+    pub async fn disconnect(&self, message: &str) -> usize {
+        self.shared.disconnect_all(message).await
+    }
+
     /// All connections fall silent, open ones and new ones, as if the machine were frozen: nothing is read, nothing
     /// is written, nothing is closed.
     pub fn pause(&self) {

@@ -32,6 +32,9 @@ pub(super) fn say(answer: Answer, id: ChannelId, session: &mut Session) -> Resul
     match answer.exit {
         Exit::Code(code) => session.exit_status_request(id, code)?,
         Exit::Signal(name) => session.exit_signal_request(id, signals::by_name(name), false, "", "")?,
+        Exit::Crash { signal, core_dumped, message } => {
+            session.exit_signal_request(id, signals::by_name(signal), core_dumped, message, "")?;
+        }
         Exit::None => {}
     }
     session.close(id)
@@ -121,14 +124,18 @@ impl Stage {
     pub(super) async fn end(&self, exit: Exit, slot: Slot) -> Result<(), Gone> {
         match exit {
             Exit::Code(code) => self.write.exit_status(code).await.map_err(|_| Gone)?,
-            Exit::Signal(name) => self.killed_by(signals::by_name(name)).await?,
+            Exit::Signal(name) => self.killed_by(signals::by_name(name), false, "").await?,
+            Exit::Crash { signal, core_dumped, message } => {
+                self.killed_by(signals::by_name(signal), core_dumped, message).await?;
+            }
             Exit::None => {}
         }
         self.close(slot).await
     }
 
-    pub(super) async fn killed_by(&self, signal: russh::Sig) -> Result<(), Gone> {
-        let sent = self.handle.exit_signal_request(self.write.id(), signal, false, String::new(), String::new());
+    pub(super) async fn killed_by(&self, signal: russh::Sig, core_dumped: bool, message: &str) -> Result<(), Gone> {
+        let id = self.write.id();
+        let sent = self.handle.exit_signal_request(id, signal, core_dumped, message.to_owned(), String::new());
         sent.await.map_err(|()| Gone)
     }
 

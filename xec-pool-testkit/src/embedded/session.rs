@@ -99,7 +99,7 @@ impl Session {
         if std::mem::replace(&mut self.asked_auth, true) {
             return Ok(());
         }
-        match self.shared.faults.at(Step::Auth) {
+        match self.shared.fault_at(Step::Auth) {
             None => Ok(()),
             Some(Fault::Delay(delay)) => {
                 tokio::select! {

@@ -168,7 +168,7 @@ async fn report(stage: &Stage, status: ExitStatus, slot: Slot) -> Result<(), Gon
         let code = status.code().and_then(|code| u32::try_from(code).ok()).unwrap_or(255);
         return stage.end(Exit::Code(code), slot).await;
     };
-    stage.killed_by(signals::for_client(signal)).await?;
+    stage.killed_by(signals::for_client(signal), false, "").await?;
     stage.close(slot).await
 }
 

@@ -19,7 +19,10 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::fault::{Fault, Faults, Step};
+use super::{
+    connection::Shared,
+    fault::{Fault, Step},
+};
 
 const KILLED: u8 = 1;
 const PAUSED: u8 = 2;
@@ -113,7 +116,7 @@ impl Switch {
 pub(super) struct Switched<S> {
     stream: S,
     switch: Arc<Switch>,
-    faults: Arc<Faults>,
+    shared: Arc<Shared>,
     /// How often the server has begun to speak: 0 its identification, 1 its algorithms, 2 its half of the exchange.
     turn: u8,
     /// Whether the client has spoken since.
@@ -125,8 +128,8 @@ pub(super) struct Switched<S> {
 const HANDSHAKE_OVER: u8 = 3;
 
 impl<S> Switched<S> {
-    pub(super) fn new(stream: S, switch: Arc<Switch>, faults: Arc<Faults>) -> Self {
-        Self { stream, switch, faults, turn: 0, heard: false, delay: None }
+    pub(super) fn new(stream: S, switch: Arc<Switch>, shared: Arc<Shared>) -> Self {
+        Self { stream, switch, shared, turn: 0, heard: false, delay: None }
     }
 
     /// Lets the faults of the handshake strike, before the server speaks.
@@ -135,8 +138,8 @@ impl<S> Switched<S> {
             self.heard = false;
             self.turn += 1;
             let fault = match self.turn {
-                1 => self.faults.at(Step::Banner),
-                2 => self.faults.at(Step::Kex),
+                1 => self.shared.fault_at(Step::Banner),
+                2 => self.shared.fault_at(Step::Kex),
                 _ => None,
             };
             match fault {

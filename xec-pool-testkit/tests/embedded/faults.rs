@@ -14,6 +14,8 @@ use super::client::{Trusting, connect, listen, login, offer, run};
 
 const BEFORE_LOGIN: [Step; 4] = [Step::Accept, Step::Banner, Step::Kex, Step::Auth];
 const AFTER_LOGIN: [Step; 3] = [Step::Open, Step::Exec, Step::MidOutput];
+/// A test that takes longer hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
 const BRIEF: Duration = Duration::from_millis(150);
 
 /// All of it: connect, log in, run. How far it came is in the error.
@@ -137,15 +139,14 @@ async fn the_banner_comes_before_the_banner_fault_and_not_after_accept() {
 #[tokio::test]
 async fn a_hanging_handshake_can_still_be_killed() {
     let server = EmbeddedSsh::start().await.expect("loopback has ports");
-    for step in BEFORE_LOGIN {
+    for (hung, step) in (1..).zip(BEFORE_LOGIN) {
         server.set_fault(step, Fault::Hang);
         let ending = async {
-            server.wait_until(|seen| seen.open == 1).await;
-            // Far enough to be in the middle of it, wherever that is.
-            tokio::time::sleep(BRIEF).await; // sleep is the subject
-            server.kill_connections();
+            server.wait_until(|seen| seen.faults == hung).await;
+            assert_eq!(server.kill_connections(), 1);
         };
-        let (outcome, ()) = tokio::join!(all(&server), ending);
+        let both = async { tokio::join!(all(&server), ending) };
+        let (outcome, ()) = timeout(PATIENCE, both).await.expect("who is killed does not hang");
         assert!(outcome.is_err(), "{step:?}");
         server.clear_fault(step);
         server.wait_until(|seen| seen.open == 0).await;
