@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use xec_pool_core::FailureKind;
 use xec_pool_ssh::{ExitStatus, Phase, SshConnection, SshError};
 use xec_pool_testkit::{
     EmbeddedSsh,
@@ -117,8 +118,21 @@ async fn signals_are_signals() {
     let connection = world.connect().await;
     for signal in ["TERM", "KILL", "USR2"] {
         let status = connection.shell(format!("kill -s {signal} $$")).status().await.unwrap();
-        assert!(matches!(&status, ExitStatus::Signal { name, .. } if name == signal), "{status:?}");
+        let ExitStatus::Signal { name, core_dumped, message, .. } = &status else { panic!("{status:?}") };
+        assert_eq!((&**name, *core_dumped, &**message), (signal, false, ""));
         assert_eq!((status.code(), status.success()), (None, false));
+    }
+}
+
+#[tokio::test]
+async fn what_the_server_tells_of_a_signal_is_passed_on() {
+    let crash = Exit::Crash { signal: "SEGV", core_dumped: true, message: "it fell over" };
+    for answer in [Answer::exit(crash), Answer::exit(crash).delay(Duration::from_millis(1))] {
+        let world = World::of(EmbeddedSsh::builder().answer(move |_| answer.clone())).await;
+        let status = world.connect().await.command("any").status().await.unwrap();
+        let ExitStatus::Signal { name, core_dumped, message, .. } = &status else { panic!("{status:?}") };
+        assert_eq!((&**name, *core_dumped, &**message), ("SEGV", true, "it fell over"));
+        assert_eq!(status.to_string(), "signal: SIGSEGV (core dumped): it fell over");
     }
 }
 
@@ -244,6 +258,21 @@ async fn a_session_that_stays_refused_is_an_error_in_a_quarter_of_a_second() {
     assert!(matches!(error, SshError::ChannelRefused { .. }), "{error:?}");
     assert!(error.is_retryable() && !error.maybe_ran());
     assert!(world.server.counters().sessions_refused > 5);
+}
+
+#[tokio::test]
+async fn a_server_that_runs_no_commands_says_so_and_none_has_run() {
+    let world = World::of(EmbeddedSsh::builder().refuse_commands().max_sessions(1)).await;
+    let connection = world.connect().await;
+    // Also a second time: the session of the first was given back.
+    for asked in [1, 2] {
+        let error = soon(connection.command("true").output()).await.unwrap_err();
+        assert!(matches!(error, SshError::RequestRefused { .. }), "{error:?}");
+        assert_eq!((error.phase(), error.kind()), (Phase::Requested, FailureKind::Other));
+        assert!(!error.maybe_ran() && !error.is_retryable());
+        assert_eq!(world.server.counters().commands, asked);
+    }
+    assert!(!connection.is_closed());
 }
 
 #[tokio::test]

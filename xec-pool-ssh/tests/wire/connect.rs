@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, time::Duration};
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use xec_pool_core::{ConnectContext, FailureKind, Transport as _};
-use xec_pool_ssh::{HostKeyError, KeyError, Phase, SshError};
+use xec_pool_ssh::{KeyError, Phase, SshError};
 use xec_pool_testkit::{
     EmbeddedSsh,
     embedded::{AuthMethod, Fault, Step},
@@ -23,6 +23,8 @@ async fn a_connection_knows_where_it_is_and_who_it_is() {
     assert_eq!(connection.peer_addr(), world.server.addr());
     assert!(connection.server_version().starts_with("SSH-2.0-"), "{}", connection.server_version());
     assert_eq!((connection.user(), connection.auth_method()), ("tester", "key"));
+    // As `ssh-keygen -l` prints it.
+    assert_eq!(connection.key_fingerprint(), Some("SHA256:uvitY+VXMNGgO8p/LqEqu+nf2HFOsw5Qs/HPMddNulE"));
     assert!(connection.received_bytes() > 0 && connection.sent_bytes() > 0);
     let name = format!("tester@{}", world.server.addr());
     assert_eq!(transport.name().as_deref(), Some(&*name));
@@ -80,34 +82,6 @@ async fn a_key_file_must_hold_a_key() {
     assert!(matches!(bad_key(&path).await, KeyError::NotAKey { .. }));
 }
 
-/// The host is not believed, and nobody tried to log in.
-async fn distrusted(world: &World) -> HostKeyError {
-    let error = refused(world.config()).await;
-    assert_eq!((error.phase(), error.kind()), (Phase::Kex, FailureKind::Trust));
-    let counters = world.server.counters();
-    assert_eq!((counters.auth_attempts.len(), counters.sessions), (0, 0));
-    let SshError::HostKey { source, .. } = error else { panic!("{error:?}") };
-    source
-}
-
-#[tokio::test]
-async fn an_unknown_host_gets_no_login() {
-    let world = World::new().await;
-    fs::write(world.known_hosts.path(), "").unwrap();
-    assert!(matches!(distrusted(&world).await, HostKeyError::Unknown { .. }));
-}
-
-#[tokio::test]
-async fn a_changed_host_gets_no_login() {
-    let world = World::new().await;
-    let host = format!("[{}]:{}", world.server.addr().ip(), world.server.addr().port());
-    fs::write(world.known_hosts.path(), keys::STRANGER.known_hosts_line(&host)).unwrap();
-    let error = distrusted(&world).await;
-    assert!(matches!(error, HostKeyError::Changed { line: 1, .. }), "{error:?}");
-    let text = error.to_string();
-    assert!(text.matches("SHA256:").count() == 2, "both fingerprints: {text}");
-}
-
 #[tokio::test]
 async fn a_wrong_password_is_asked_once() {
     let world = World::of(EmbeddedSsh::builder().accept_password("tester", "right")).await;
@@ -123,7 +97,7 @@ async fn a_wrong_password_is_asked_once() {
 async fn a_right_password_logs_in() {
     let world = World::of(EmbeddedSsh::builder().accept_password("tester", "right")).await;
     let connection = transport(world.stranger().password("right")).connect(ConnectContext::detached()).await.unwrap();
-    assert_eq!(connection.auth_method(), "password");
+    assert_eq!((connection.auth_method(), connection.key_fingerprint()), ("password", None));
 }
 
 #[tokio::test]
@@ -131,6 +105,20 @@ async fn a_key_that_the_server_does_not_know_is_no_key() {
     let world = World::new().await;
     let error = refused(world.stranger().private_key_text(keys::STRANGER.private)).await;
     assert_eq!(error.kind(), FailureKind::Credentials, "{error:?}");
+}
+
+#[tokio::test]
+async fn a_name_that_leads_nowhere_is_told_apart_from_a_host_that_does_not_answer() {
+    // A label of 64 letters: no resolver asks anybody for what DNS cannot carry, as it would for a mere unknown name.
+    let name = format!("{}.invalid", "a".repeat(64));
+    let config = xec_pool_ssh::SshConfig::builder(format!("tester@{name}").parse().unwrap())
+        .known_hosts([folder().path().join("none")])
+        .private_key_text(keys::USER_ED25519.private);
+    let error = soon(refused(config)).await;
+    assert!(matches!(error, SshError::Resolve { .. }), "{error:?}");
+    assert_eq!((error.phase(), error.kind()), (Phase::Resolve, FailureKind::Unreachable));
+    assert!(error.is_retryable() && !error.maybe_ran());
+    assert!(error.to_string().contains(&name), "{error}");
 }
 
 #[tokio::test]

@@ -141,13 +141,31 @@ async fn cancelling_ends_a_connection_even_while_it_is_lent() {
 }
 
 #[tokio::test]
-async fn a_disconnect_comes_with_the_servers_words_or_none() {
+async fn a_disconnect_comes_with_the_servers_words() {
     let world = World::new().await;
     let connection = world.connect().await;
-    let error = troubled(&world, &connection, 0, || {
-        world.server.kill_connections();
-    })
-    .await;
-    let SshError::ConnectionLost { cause, .. } = &error else { panic!("{error:?}") };
-    assert!(matches!(cause, LossCause::Closed | LossCause::Network(_)), "{cause:?}");
+    let command = connection.shell("exec sleep 1000");
+    let words = "maintenance\x07 begins";
+    let (output, ()) = tokio::join!(soon(command.output()), async {
+        world.server.wait_until(|counters| counters.commands == 1).await;
+        assert_eq!(world.server.disconnect(words).await, 1);
+    });
+    let error = output.unwrap_err();
+    let SshError::ConnectionLost { cause: LossCause::Disconnected { message, .. }, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(message, "maintenance begins", "and nothing that a terminal would obey");
+    assert!(error.to_string().contains("«maintenance begins»") && error.maybe_ran(), "{error}");
+    soon(world.server.wait_until(|counters| counters.open == 0)).await;
+}
+
+#[tokio::test]
+async fn a_disconnect_while_idle_is_told_with_the_servers_words() {
+    let world = World::new().await;
+    let (cx, _cancelled, mut lost) = watched();
+    let connection = world.transport().connect(cx).await.unwrap();
+    assert_eq!(world.server.disconnect("too many users").await, 1);
+    let why = soon(lost.recv()).await.unwrap();
+    assert!(why.contains("too many users"), "{why}");
+    assert_lost(&connection.command("true").output().await.unwrap_err(), Phase::NotSent);
 }

@@ -5,6 +5,9 @@ mod support;
 // Getting a connection, or a good reason why not.
 mod connect;
 
+// Whom it believes.
+mod trust;
+
 // And who ends it: the transport, which can tell what took so long.
 mod limits;
 
