@@ -14,6 +14,9 @@ use xec_pool_testkit::{LocalSshd, keys};
 #[path = "openssh/conformance.rs"]
 mod conformance;
 
+#[path = "openssh/flowing.rs"]
+mod flowing;
+
 /// Reaching it fails the test.
 const LONG: Duration = Duration::from_secs(30);
 
@@ -68,6 +71,38 @@ async fn ten_megabytes_go_each_way() {
     assert_eq!(output.stdout.len(), 10 << 20);
     let output = soon(connection.command("wc").arg("-c").stdin(vec![7; 10 << 20]).output()).await.unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap().trim(), "10485760");
+}
+
+/// The key exchanges that a client has finished with.
+fn key_exchanges(sshd: &LocalSshd) -> usize {
+    sshd.log().iter().filter(|line| line.contains("SSH2_MSG_NEWKEYS received")).count()
+}
+
+#[tokio::test]
+async fn keys_change_in_the_middle_of_a_download() {
+    let sshd = start(&["LogLevel DEBUG"]).await;
+    let transport = transport(&sshd).rekey_after(1 << 20);
+    let connection = soon(transport.connect(ConnectContext::detached())).await.unwrap();
+    let output = soon(connection.shell("head -c 10485760 /dev/zero").output()).await.unwrap();
+    assert_eq!(output.stdout.len(), 10 << 20);
+    // That of the login, and not one alone since. The log comes through a pipe, and later than the bytes.
+    let told = async {
+        while key_exchanges(&sshd) < 3 {
+            tokio::task::yield_now().await;
+        }
+    };
+    soon(told).await;
+}
+
+#[tokio::test]
+async fn a_server_without_an_algorithm_of_ours_is_told_with_both_sides_lists() {
+    let sshd = start(&["Ciphers aes128-cbc"]).await;
+    let error = soon(transport(&sshd).connect(ConnectContext::detached())).await.unwrap_err();
+    let SshError::Negotiation { what, ours, theirs, .. } = &error else { panic!("{error:?}") };
+    assert_eq!((*what, &theirs[..]), ("cipher", &["aes128-cbc".to_owned()][..]));
+    assert!(ours.iter().any(|name| name == "aes256-gcm@openssh.com"), "{ours:?}");
+    assert_eq!((error.phase(), error.kind()), (Phase::Kex, FailureKind::Config));
+    assert!(!error.is_retryable() && !error.maybe_ran());
 }
 
 #[tokio::test]
