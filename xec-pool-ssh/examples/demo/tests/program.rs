@@ -27,16 +27,20 @@ pub(super) fn be_the_demo_where_started_so() {
 
 /// The demo of this test, in a home of its own and without an agent.
 pub(super) fn start(test: &str, flags: &[&str], home: &Path) -> Child {
-    Command::new(std::env::current_exe().expect("we are a program"))
-        .args(["--exact", &format!("tests::{test}"), "--nocapture"])
-        .env(FLAGS, flags.join("\n"))
-        .env("HOME", home)
-        .env_remove("SSH_AUTH_SOCK")
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it runs again")
+    program(test, flags, home).env_remove("SSH_AUTH_SOCK").spawn().expect("it runs again")
+}
+
+/// The same with an agent.
+pub(super) fn start_with_agent(test: &str, flags: &[&str], home: &Path, agent: &Path) -> Child {
+    program(test, flags, home).env("SSH_AUTH_SOCK", agent).spawn().expect("it runs again")
+}
+
+fn program(test: &str, flags: &[&str], home: &Path) -> Command {
+    let mut program = Command::new(std::env::current_exe().expect("we are a program"));
+    program.args(["--exact", &format!("tests::{test}"), "--nocapture"]);
+    program.env(FLAGS, flags.join("\n")).env("HOME", home);
+    program.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    program
 }
 
 /// What it said, and how it ended.
