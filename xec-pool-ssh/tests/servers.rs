@@ -179,8 +179,15 @@ async fn silence_is_noticed_while_a_command_runs() {
     let command = connection.shell("echo > /dev/shm/mark; exec sleep 1000");
     let (answer, paused) = tokio::join!(soon(command.output()), async {
         sshd.exec("head -n 1 /dev/shm/mark").await?;
-        // Some answered questions first: this server answers them, whatever it thinks of them.
-        tokio::time::sleep(Duration::from_secs(1)).await; // sleep is the subject
+        // Some answered questions first: this server answers them, whatever it thinks of them. No answer takes more
+        // than 80 bytes, and beside answers at most a word on the command's start may still be on its way.
+        let before = connection.received_bytes();
+        let answered = async {
+            while connection.received_bytes() <= before + 160 {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(answered).await;
         sshd.pause().await
     });
     paused.unwrap();
