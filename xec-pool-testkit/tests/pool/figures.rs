@@ -64,3 +64,17 @@ async fn leases_are_counted_and_connections_are_told_by_number_and_pool() {
     let numbers = (other.id().get(), other.lease_id().get());
     assert_eq!((numbers, other.pool_name()), ((1, 1), "figures-web1#2"), "each pool counts for itself");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_wait_whose_caller_never_took_what_it_was_lent_is_the_longest_and_in_no_sum() {
+    let world = world(at_most(1).validate_on_borrow(false));
+    let held = world.lease().await;
+    let mut waiting = Box::pin(world.pool.acquire());
+    assert!(super::cut(waiting.as_mut(), 1).await.is_none());
+    tokio::time::advance(3 * SECOND).await;
+    drop(held);
+    drop(waiting);
+    let wait = world.pool.stats().wait;
+    assert_eq!((wait.total, wait.max, wait.average), (Duration::ZERO, 3 * SECOND, Duration::ZERO));
+    world.assert_whole().await;
+}
