@@ -109,7 +109,7 @@ impl Destroyed {
 pub struct Wait {
     /// All waits together.
     pub total: Duration,
-    /// The longest, also of a caller that went away before it took what it had been lent.
+    /// The longest; also that of a caller who was lent one and had gone, or found it dead.
     pub max: Duration,
     /// The mean (seed `averageWaitTime`).
     pub average: Duration,

@@ -89,7 +89,8 @@ fn start(program: &Program, options: &Options, json: Option<&Path>) -> Done {
     if program.features.split(',').any(|feature| feature == "sshd") {
         SSHD.ensure_installed()?;
     }
-    if COUNTED.contains(&program.group.as_str()) {
+    let counts = options.case.as_deref().is_none_or(|case| case.ends_with("/instructions"));
+    if counts && COUNTED.contains(&program.group.as_str()) {
         VALGRIND.ensure_installed()?;
     }
     let mut cargo = run::cargo("bench");

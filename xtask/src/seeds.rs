@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn what_users_cannot_reach_is_no_answer() {
+    fn a_module_with_nothing_public_is_no_answer() {
         let inside = Claim { module: "m".to_owned(), heading: "Queue Management".to_owned(), items: Vec::new() };
         let said = report(&[inside]).expect_err("nothing is public").to_string();
         assert!(said.contains("nothing public answers «Queue Management»"), "{said}");

@@ -83,11 +83,11 @@ pub(super) async fn end<T: Transport>(ledger: &Ledger<T>, connection: Arc<T::Con
     tokio::time::timeout(ledger.times.close, ledger.transport.close(connection, reason)).await.is_ok()
 }
 
-/// How a close went wrong. A connection's destructor is its transport's, too.
+/// How a close went wrong.
 #[derive(Debug, thiserror::Error)]
 enum Unclosed {
     #[error("closing took longer than {after:?} (close_timeout); the connection was dropped")]
     TimedOut { after: Duration },
-    #[error("the transport panicked while closing")]
+    #[error("the transport panicked while closing, or its connection while it was dropped")]
     Panicked,
 }

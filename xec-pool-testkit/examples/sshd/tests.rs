@@ -56,6 +56,6 @@ fn what_it_prints_reaches_it_and_the_end_of_its_input_ends_it() {
 
     drop(program.stdin.take());
     assert!(program.wait().expect("it ends").success());
-    let port = u16::try_from(said["port"].as_u64().expect("a number")).expect("a port");
-    assert!(std::net::TcpStream::connect((word("host"), port)).is_err(), "nobody listens any more");
+    let again = Command::new("sh").args(["-c", &word("ssh")]).stdin(Stdio::null()).output().expect("there is a shell");
+    assert!(!again.status.success(), "whoever listens there now is not that server");
 }

@@ -114,6 +114,7 @@ impl EmbeddedSshBuilder {
     }
 
     /// Sessions are opened, and every command in them is refused: what a server does that is for files or tunnels only.
+    /// No command comes to [`Step::Exec`] or [`Step::MidOutput`] then.
     pub fn refuse_commands(mut self) -> Self {
         self.manners.refuse_commands = true;
         self

@@ -15,6 +15,7 @@ use russh::{
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpListener,
+    task::JoinSet,
 };
 
 use super::{
@@ -79,6 +80,8 @@ struct Connection {
     /// Once it has told its version.
     session: Option<server::Handle>,
     authenticated: bool,
+    /// Whether the server has hung up.
+    is_sent_away: bool,
 }
 
 impl Shared {
@@ -110,13 +113,15 @@ impl Shared {
     }
 
     pub(super) async fn disconnect_all(&self, message: &str) -> usize {
-        let sessions: Vec<_> = self.live().connections.values().filter_map(|one| one.session.clone()).collect();
-        let mut told = 0;
-        for session in sessions {
-            let said = session.disconnect(Disconnect::ByApplication, message.to_owned(), String::new()).await;
-            told += usize::from(said.is_ok());
+        let mut telling = JoinSet::new();
+        for one in self.live().connections.values_mut() {
+            let Some(session) = one.session.clone() else { continue };
+            one.is_sent_away = true;
+            let message = message.to_owned();
+            // All at once: one that does not read must not keep the others from hearing.
+            telling.spawn(async move { session.disconnect(Disconnect::ByApplication, message, String::new()).await });
         }
-        told
+        telling.join_all().await.iter().filter(|told| told.is_ok()).count()
     }
 
     pub(super) fn set_paused(&self, paused: bool) {
@@ -159,7 +164,10 @@ impl Entry {
         }
         let id = live.next;
         live.next += 1;
-        live.connections.insert(id, Connection { switch: Arc::clone(&switch), session: None, authenticated: false });
+        live.connections.insert(
+            id,
+            Connection { switch: Arc::clone(&switch), session: None, authenticated: false, is_sent_away: false },
+        );
         // Under the lock, so that no resume() slips in between.
         switch.set_paused(shared.paused.load(Ordering::SeqCst));
         drop(live);
@@ -191,8 +199,9 @@ impl Entry {
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.shared.live().connections.remove(&self.id);
-        let ours = self.switch.is_killed() || self.answered.load(Ordering::SeqCst);
+        let gone = self.shared.live().connections.remove(&self.id);
+        let sent_away = self.switch.is_killed() || gone.is_some_and(|one| one.is_sent_away);
+        let ours = sent_away || self.answered.load(Ordering::SeqCst);
         let aborted = self.greeted.load(Ordering::SeqCst) && !ours;
         self.shared.ledger.change(|counters| {
             counters.open -= 1;

@@ -30,7 +30,7 @@ pub struct Counters {
     pub sessions_refused: u64,
     /// Commands that came.
     pub commands: u64,
-    /// Faults that were met, at any step.
+    /// Faults that were met, at any step; one in the middle of the output counts when its command comes.
     pub faults: u64,
 }
 

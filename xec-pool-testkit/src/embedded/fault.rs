@@ -74,7 +74,7 @@ impl Faults {
         self.any.store(rules.iter().any(Option::is_some), Ordering::Release);
     }
 
-    /// As `Shared::fault_at`, which also counts.
+    /// What happens to who comes to `step` now. Uses up one strike; `Shared::fault_at` also counts it.
     pub(super) fn at(&self, step: Step) -> Option<Fault> {
         if !self.any.load(Ordering::Acquire) {
             return None;

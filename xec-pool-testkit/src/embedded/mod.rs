@@ -166,7 +166,8 @@ impl EmbeddedSsh {
         self.shared.kill_all()
     }
 
-    /// Hangs up on all connections with a word (`SSH_MSG_DISCONNECT`), and returns how many. New ones are welcome.
+    /// Hangs up with a word (`SSH_MSG_DISCONNECT`) on all connections that have got as far as the key exchange, and
+    /// returns how many. New ones are welcome. It waits for one that is [paused](Self::pause) and has much to say.
     ///
     /// # Cancel safety
     ///

@@ -89,6 +89,10 @@ async fn carry(mut client: TcpStream, passage: Passage) {
 async fn forward(client: &mut TcpStream, server: &mut Option<TcpStream>, passage: &Passage) -> End {
     let mut weather = passage.line.weather();
     let _ = weather.wait_for(|weather| !weather.black_hole).await;
+    if passage.orders.borrow().end.is_some() {
+        // Struck while it was held up, and the weather was heard first.
+        return std::future::pending().await;
+    }
     let Ok(stream) = TcpStream::connect(passage.line.server()).await else {
         passage.line.books.unreachable();
         return End::Reset;

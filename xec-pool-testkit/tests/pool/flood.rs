@@ -86,5 +86,4 @@ fn an_observer_that_stands_still_misses_the_newest_and_holds_nobody_up() {
     assert_eq!(count, 10_000 - MOST_WAITING);
     assert!(matches!(next().1, PoolEvent::Released { lease, .. } if lease.get() == 1), "and it hears again");
     assert_eq!(pool.stats().acquired, 5_001);
-    promises::assert_none_broken();
 }

@@ -160,6 +160,6 @@ async fn jitter_shortens_each_lifetime_by_another_part_of_what_it_may() {
     assert!(ages.iter().all(|age| (50 * SECOND..=100 * SECOND + 2 * MS).contains(age)), "{ages:?}");
     ages.sort();
     assert_eq!(ages.len(), 16);
-    // All of them in 30 % of the range: once in ten million runs by chance.
+    // All of them in 30 % of the range: once in six million runs by chance.
     assert!(ages[15] - ages[0] > 15 * SECOND, "each has a lifetime of its own: {ages:?}");
 }

@@ -66,6 +66,23 @@ async fn what_was_held_up_when_the_blow_came_is_lost_whatever_the_weather_is_aft
 }
 
 #[tokio::test]
+async fn who_is_held_at_the_door_when_the_blow_comes_never_reaches_the_server() {
+    for blow in [Blow::Close, Blow::Reset].into_iter().cycle().take(40) {
+        let stage = Stage::new().await;
+        stage.proxy.set_faults([Fault::BlackHole]);
+        let mut client = stage.client().await;
+        in_time(stage.proxy.wait_until(|counters| counters.open == 1)).await;
+        assert_eq!(stage.proxy.strike(blow), 1);
+        stage.proxy.clear_faults();
+        hear_out(&mut client).await;
+        // Had it been let through, the server would meet it first.
+        let mut next = stage.connect().await;
+        say(&mut next.client, b"x").await;
+        assert_eq!(hear(&mut next.served, 1).await, b"x", "{blow:?}");
+    }
+}
+
+#[tokio::test]
 async fn one_of_many_is_struck_by_its_number() {
     let stage = Stage::new().await;
     let mut ends = [stage.connect().await, stage.connect().await];

@@ -73,6 +73,7 @@ fn failed_dials_and_waits_are_counted_one_by_one() {
     assert_eq!((machine.tally.acquired, machine.tally.waited_total), (1, waited));
     machine.take(Fact::Unclaimed { slot, broken: false, waited, reused: false }, later);
     assert_eq!((machine.tally.acquired, machine.tally.waited_total), (0, Span(0)), "its caller never received it");
+    assert_eq!(machine.tally.waited_max, waited, "and the longest wait stays the longest");
 }
 
 #[test]
