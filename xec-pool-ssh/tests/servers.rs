@@ -38,7 +38,11 @@ fn config(sshd: &SshdContainer) -> SshConfigBuilder {
 }
 
 async fn connect(sshd: &SshdContainer) -> SshConnection {
-    SshTransport::new(config(sshd).build().unwrap()).connect(ConnectContext::detached()).await.unwrap()
+    connect_with(config(sshd)).await
+}
+
+async fn connect_with(config: SshConfigBuilder) -> SshConnection {
+    SshTransport::new(config.build().unwrap()).connect(ConnectContext::detached()).await.unwrap()
 }
 
 async fn soon<F: Future>(future: F) -> F::Output {
