@@ -18,15 +18,21 @@ pub(crate) fn markdown(rows: &[Row], took: Duration, before: usize, after: usize
     }
     let senseless = rows.iter().filter(|row| matches!(row.outcome, Outcome::Senseless(_))).count();
     let green = rows.iter().filter(|row| row.is_green()).count() - senseless;
+    let settled = rows.iter().filter_map(|row| match &row.outcome {
+        Outcome::Ran(found) => Some(found.settled),
+        Outcome::Senseless(_) | Outcome::Failed(_) => None,
+    });
+    let settled = settled.max();
     let _ = writeln!(
         text,
         "\n{green} of {} cells that were run are green, {senseless} make no sense; {:.0} s. After each, within {} s: no \
          slot, lease, waiting caller, task or socket is left, created = destroyed, acquired = released, no sshd serves us \
-         over there. Before its end each connection that was left carried all the sessions that it may have, at once. \
+         over there; the slowest of that took {:.2} s. Before its end each connection that was left carried all the sessions that it may have, at once. \
          Open files of the whole run: {before} before, {after} after.",
         rows.len() - senseless,
         took.as_secs_f64(),
         PATIENCE.as_secs(),
+        settled.unwrap_or_default().as_secs_f64(),
     );
     text
 }

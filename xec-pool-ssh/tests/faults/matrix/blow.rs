@@ -8,7 +8,8 @@ use xec_pool_ssh::SshError;
 use xec_pool_testkit::proxy;
 
 use super::{
-    place::{Place, slowness},
+    place::Place,
+    slow::slowness,
     words::{Fault, State},
 };
 
@@ -28,7 +29,9 @@ const STUBBORN: &str = "trap '' TERM; echo > /dev/shm/mark; read -r _ < /dev/shm
 pub(crate) const fn comes_first(state: State, fault: Fault) -> bool {
     matches!(
         (state, fault),
-        (State::Idle, _) | (State::Connecting, Fault::MaxStartups) | (State::Opening, Fault::MaxSessions)
+        (State::Idle, _)
+            | (State::Connecting | State::Draining, Fault::MaxStartups)
+            | (State::Opening, Fault::MaxSessions)
     )
 }
 

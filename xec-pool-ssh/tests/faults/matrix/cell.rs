@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    sync::atomic::Ordering,
     time::{Duration, Instant},
 };
 
@@ -13,8 +14,9 @@ use super::{
     blow::{self, Held},
     place::{DRAIN, Place},
     seen::{Seen, expected, may_pass},
+    slow::too_quick,
     whole,
-    words::{Fault, State, senseless},
+    words::{Fault, State, may_leave, senseless},
     work::{self, Answer, Work},
 };
 
@@ -26,6 +28,9 @@ const CELL: Duration = Duration::from_secs(180);
 
 /// How long the pool may take until it works again.
 const RECOVERED: Duration = Duration::from_secs(10);
+
+/// Calls until then: whoever asks waits for the pool, so one is the rule, and one or two may be unlucky.
+const ASKS: u32 = 3;
 
 /// How often a cell is set up, at most, until its fault comes while its state lasts: some end by themselves, and a busy
 /// machine may take longer to strike.
@@ -52,12 +57,14 @@ pub(crate) struct Found {
     pub(crate) sees: String,
     /// From the fault, or the call if that was later, to the answer.
     pub(crate) after: Duration,
-    /// From the end of the fault to the next result.
+    /// From the end of the fault, or the making of a drained pool's successor, to the next result.
     pub(crate) recovery: Duration,
     /// Calls until then, that one included.
     pub(crate) asks: u32,
     /// Commands that run on over there, where nobody could tell them to end.
     pub(crate) left_running: usize,
+    /// The longest that anything took to end, or to come to rest.
+    pub(crate) settled: Duration,
     pub(crate) problems: Vec<String>,
 }
 
@@ -77,7 +84,9 @@ impl fmt::Display for Row {
         match &self.outcome {
             Outcome::Senseless(why) => write!(f, "no sense, for {why}"),
             Outcome::Failed(why) => write!(f, "failed: {why}"),
-            Outcome::Ran(found) => write!(f, "{} after {:?} {:?}", found.sees, found.after, found.problems),
+            Outcome::Ran(Found { sees, after, settled, problems, .. }) => {
+                write!(f, "{sees} after {after:?}, settled in {settled:?} {problems:?}")
+            }
         }
     }
 }
@@ -112,6 +121,8 @@ async fn tried(state: State, fault: Fault) -> io::Result<Option<Found>> {
     work::prepare(&place, state).await;
     let first = blow::comes_first(state, fault);
     let work = if first { None } else { Some(work::begin(&place, state, fault).await?) };
+    // Before that is asked: what is there now was there when these were counted.
+    let missing = whole::nothing_there(&place)?;
     let is_ready = (first && state != State::Idle) || work::is_there(&place, state);
     // Two moments: what happens, happens between them.
     let struck = Instant::now();
@@ -124,6 +135,9 @@ async fn tried(state: State, fault: Fault) -> io::Result<Option<Found>> {
     if !is_ready || work.ends.is_some_and(|ends| ends < held.landed) {
         return Ok(None);
     }
+    if !(first && state == State::Connecting) {
+        found.problems.extend(missing);
+    }
     work::release(&place, state, fault).await?;
     answered(&mut found, state, fault, work, struck).await;
     found.problems.extend(has_met(&place, state, fault));
@@ -132,11 +146,13 @@ async fn tried(state: State, fault: Fault) -> io::Result<Option<Found>> {
     if !blow::is_over_at_once(fault) {
         over = Instant::now();
     }
-    dialled(&mut found, held).await;
+    dialled(&mut found, state, held).await;
     if state == State::Draining {
         refuses(&mut found, &place).await;
         found.problems.extend(whole::nothing_left(&place).await);
         place.renew();
+        // Of the next pool's, for a drained one works no more.
+        over = Instant::now();
     }
     recovered(&mut found, &place, over).await;
     found.problems.extend(whole::at_rest(&place).await);
@@ -144,10 +160,10 @@ async fn tried(state: State, fault: Fault) -> io::Result<Option<Found>> {
     let pool = place.pool.clone();
     place.spawn(async move { pool.close().await }).await.map_err(io::Error::other)?;
     found.problems.extend(whole::nothing_left(&place).await);
-    let may_stay = if state.has_command() { fault.may_leave() } else { 0 };
-    let (problem, left) = whole::over_there(&place, may_stay).await;
+    let (problem, left) = whole::over_there(&place, may_leave(state, fault)).await;
     found.problems.extend(problem);
     found.left_running = left;
+    found.settled = Duration::from_millis(place.settled_ms.load(Ordering::Relaxed));
     Ok(Some(found))
 }
 
@@ -176,6 +192,9 @@ async fn answered(found: &mut Found, state: State, fault: Fault, work: Work, str
         found.problems.push(format!("expected {}, got {:?}", expected.words, heard.answer));
     }
     found.problems.extend(wrong_failure(state, fault, &heard.answer));
+    if fault == Fault::Slow {
+        found.problems.extend(too_quick(state, &heard, found.after));
+    }
     let took = heard.at - if state.has_command() { struck } else { heard.asked };
     if took > expected.within {
         found.problems.push(format!("the answer took {took:?}, not {:?}", expected.within));
@@ -196,12 +215,14 @@ async fn answered(found: &mut Found, state: State, fault: Fault, work: Work, str
     }
 }
 
-/// Who was turned away while the fault lasted has his connection now.
-async fn dialled(found: &mut Found, held: Held) {
+/// Who was turned away while the fault lasted has his connection now; a pool that drains has given up for him.
+async fn dialled(found: &mut Found, state: State, held: Held) {
     let Some(dialler) = held.dialler else { return };
     let report = timeout(LONG, dialler).await.expect("it ends").expect("and does not panic");
-    found.sees += "; a second one: turned away, then served";
-    if report.open != 2 {
+    let drains = state == State::Draining;
+    found.sees += if drains { "; a second one: turned away" } else { "; a second one: turned away, then served" };
+    let is_right = if drains { report.opened == 0 && !report.failures.is_empty() } else { report.open == 2 };
+    if !is_right {
         found.problems.push(format!("who was turned away came away with {report:?}"));
     }
 }
@@ -227,7 +248,7 @@ async fn recovered(found: &mut Found, place: &Place, over: Instant) {
         found.recovery = over.elapsed();
         found.asks += 1;
         let seen = Seen::of(&answer);
-        if found.recovery > RECOVERED {
+        if found.recovery > RECOVERED || (found.asks == ASKS && seen != Seen::Done) {
             found.problems.push(format!(
                 "it took {:?} and {} asks, the last of which got {answer:?}",
                 found.recovery, found.asks

@@ -13,6 +13,9 @@ mod work;
 // The faults.
 mod blow;
 
+// One of them that has to be seen.
+mod slow;
+
 // What callers see and should see.
 mod seen;
 

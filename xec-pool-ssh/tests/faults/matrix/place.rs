@@ -1,11 +1,11 @@
 //! A server in a container, the way to it, and a pool.
 
-use std::{net::SocketAddr, num::NonZeroU32, time::Duration};
+use std::{net::SocketAddr, sync::atomic::AtomicU64, time::Duration};
 
 use tokio::runtime::Runtime;
 use xec_pool_core::{Pool, PoolConfig};
 use xec_pool_ssh::{SshConfig, SshPool, SshTransport};
-use xec_pool_testkit::{FaultProxy, Recorder, SshdContainer, proxy};
+use xec_pool_testkit::{FaultProxy, Recorder, SshdContainer};
 
 use super::words::{Fault, State};
 
@@ -41,6 +41,8 @@ pub(crate) struct Place {
     pub(crate) recorder: Recorder,
     /// The pool's alone, so that its tasks can be counted.
     runtime: Option<Runtime>,
+    /// The longest that anything of it took to end, or to come to rest.
+    pub(super) settled_ms: AtomicU64,
     state: State,
 }
 
@@ -53,7 +55,7 @@ impl Place {
         let recorder = Recorder::new();
         let pool = pool(&sshd, target, state, &recorder);
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        Ok(Self { sshd, proxy, pool, recorder, runtime: Some(runtime), state })
+        Ok(Self { sshd, proxy, pool, recorder, runtime: Some(runtime), settled_ms: AtomicU64::new(0), state })
     }
 
     /// Where the pool dials to.
@@ -92,14 +94,6 @@ impl Drop for Place {
             runtime.shutdown_background();
         }
     }
-}
-
-pub(crate) fn slowness() -> [proxy::Fault; 2] {
-    let rate = NonZeroU32::new(1 << 20).expect("it is not zero");
-    [
-        proxy::Fault::Latency { delay: Duration::from_millis(50), jitter: Duration::ZERO },
-        proxy::Fault::Throttle { bytes_per_second: rate },
-    ]
 }
 
 async fn server(state: State, fault: Fault) -> std::io::Result<SshdContainer> {

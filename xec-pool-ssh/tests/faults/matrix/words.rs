@@ -120,16 +120,17 @@ impl Fault {
         matches!(self, Self::Killed | Self::Frozen | Self::Rebooted | Self::Unplugged | Self::BlackHole | Self::Reset)
     }
 
-    /// How many commands may run on over there, where they could not be told to end.
-    pub(crate) fn may_leave(self) -> usize {
-        // Nothing survives a reboot.
-        usize::from(self.ends_connections() && self != Self::Rebooted)
-    }
-
     /// How many sessions a connection has at most: sshd's own limit, where the fault is not another.
     pub(crate) fn sessions(self) -> usize {
         if self == Self::MaxSessions { 1 } else { 10 }
     }
+}
+
+/// How many commands run on over there, because they could not be told to end.
+pub(crate) fn may_leave(state: State, fault: Fault) -> usize {
+    // Who writes to nobody ends by that, and nothing survives a reboot.
+    let goes_on = state.has_command() && state != State::Streaming;
+    usize::from(goes_on && fault.ends_connections() && fault != Fault::Rebooted)
 }
 
 /// Why a cell makes no sense, where it does not.
@@ -142,7 +143,6 @@ pub(crate) const fn senseless(state: State, fault: Fault) -> Option<&'static str
         (State::Authenticating, Fault::MaxStartups) => {
             Some("who logs in has his place, and dials at once begin at one")
         }
-        (State::Draining, Fault::MaxStartups) => Some("a pool that drains dials no more"),
         _ => None,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     sync::Arc,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use tokio::task::JoinHandle;
@@ -11,7 +11,8 @@ use xec_pool_ssh::{Output, SshError};
 use xec_pool_testkit::proxy::{self, Direction};
 
 use super::{
-    place::{CHECK, DRAIN, PART, Place, slowness},
+    place::{CHECK, DRAIN, PART, Place},
+    slow::{STAMP, slowness},
     words::{Fault, State},
 };
 
@@ -22,6 +23,14 @@ pub(crate) struct Heard {
     pub(crate) answer: Answer,
     pub(crate) asked: Instant,
     pub(crate) at: Instant,
+    /// The same, by everybody's clock.
+    pub(crate) told: SystemTime,
+}
+
+impl Heard {
+    fn now(answer: Answer, asked: Instant) -> Self {
+        Self { answer, asked, at: Instant::now(), told: SystemTime::now() }
+    }
 }
 
 /// What somebody waits for, once the state is reached.
@@ -48,18 +57,29 @@ const EARLIER: Duration = Duration::from_millis(100);
 const WAIT: &str = "echo > /dev/shm/mark; read -r _ < /dev/shm/gate";
 
 /// More than a channel's window: the rest waits on our side.
-const UPLOAD_BYTES: usize = 3 << 20;
+pub(super) const UPLOAD_BYTES: usize = 3 << 20;
 
 /// A check that has not ended by then waits for an answer that is held up.
 const ANSWERED: Duration = Duration::from_millis(100);
 
 /// A command and its input. It stands still once it has said at `mark` that it has begun, unless it is to stream.
 fn command(state: State, fault: Fault) -> (String, Vec<u8>) {
-    let fill = if fault == Fault::Exhausted { "head -c 1000000 /dev/zero > /small/file" } else { "true" };
+    let last = match fault {
+        Fault::Exhausted => "head -c 1000000 /dev/zero > /small/file",
+        Fault::Slow => STAMP,
+        Fault::Killed
+        | Fault::Frozen
+        | Fault::Rebooted
+        | Fault::Unplugged
+        | Fault::BlackHole
+        | Fault::Reset
+        | Fault::MaxSessions
+        | Fault::MaxStartups => "true",
+    };
     match state {
         State::Streaming if fault.ends_connections() => ("echo > /dev/shm/mark; exec yes".to_owned(), Vec::new()),
         State::Streaming => {
-            let text = format!("head -c 65536 /dev/zero; {WAIT}; head -c {UPLOAD_BYTES} /dev/zero; {fill}");
+            let text = format!("head -c 65536 /dev/zero; {WAIT}; head -c {UPLOAD_BYTES} /dev/zero; {last}");
             (text, Vec::new())
         }
         State::Uploading => {
@@ -72,7 +92,7 @@ fn command(state: State, fault: Fault) -> (String, Vec<u8>) {
         | State::Validating
         | State::Opening
         | State::Running
-        | State::Draining => (format!("{WAIT}; {fill}"), Vec::new()),
+        | State::Draining => (format!("{WAIT}; {last}"), Vec::new()),
     }
 }
 
@@ -146,7 +166,7 @@ fn plain(place: &Place) -> Work {
     let pool = place.pool.clone();
     let caller = place.spawn(async move {
         let asked = Instant::now();
-        Heard { answer: pool.command("true").output().await, asked, at: Instant::now() }
+        Heard::now(pool.command("true").output().await, asked)
     });
     Work { caller, second: None, drain: None, ends: None }
 }
@@ -162,7 +182,7 @@ async fn held(place: &Place, state: State, fault: Fault) -> std::io::Result<Work
         let _ = hand_over.send(Arc::clone(&lease));
         let mut command = lease.shell(text);
         command.stdin(input).max_output(1 << 20);
-        Heard { answer: command.output().await, asked, at: Instant::now() }
+        Heard::now(command.output().await, asked)
     });
     let lease = taken.await.expect("it was lent");
     place.sshd.exec("cat /dev/shm/mark").await?;
