@@ -6,7 +6,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use fastrand::Rng;
@@ -16,6 +16,9 @@ use xec_pool_ssh::{SshConfig, SshPool};
 use xec_pool_testkit::{FaultProxy, LocalSshd};
 
 use crate::{figures::Figures, load::Call};
+
+/// How long leases may take to come home when their pool has ended.
+const HOME: Duration = Duration::from_secs(10);
 
 pub(crate) struct Place {
     sshd: Mutex<LocalSshd>,
@@ -72,11 +75,9 @@ impl Place {
         let fresh = SshPool::with(self.config.clone(), behaviour).expect("no section is left unclaimed");
         let old = std::mem::replace(&mut *self.lock(), fresh);
         let report = old.drain(within).await;
-        // Callers that were killed let go of their connections a moment later; they are given a minute.
-        for _ in 0..600 {
-            if books(&old.stats()) {
-                break;
-            }
+        // Callers that were killed let go of their connections a moment later.
+        let began = Instant::now();
+        while !books(&old.stats()) && began.elapsed() < HOME {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         let stats = old.stats();
