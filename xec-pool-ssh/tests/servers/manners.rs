@@ -97,7 +97,7 @@ async fn until(pool: &Pool<SshTransport>, holds: fn(&Stats) -> bool) {
 }
 
 /// Its log, once that holds.
-async fn log_once(sshd: &SshdContainer, holds: impl Fn(&[String]) -> bool) -> Vec<String> {
+async fn log_once(sshd: &SshdContainer, holds: impl Fn(&[String]) -> bool + Send + Sync) -> Vec<String> {
     soon(async {
         loop {
             let log = sshd.log().await.unwrap();
