@@ -83,6 +83,20 @@ async fn who_is_held_at_the_door_when_the_blow_comes_never_reaches_the_server() 
 }
 
 #[tokio::test]
+async fn a_half_close_in_the_middle_ends_what_the_server_hears_and_its_answer_still_comes() {
+    let stage = Stage::new().await;
+    let mut ends = stage.connect().await;
+    say(&mut ends.client, b"heard").await;
+    hear(&mut ends.served, 5).await;
+    stage.proxy.strike(Blow::HalfClose(Direction::ToServer));
+    say(&mut ends.client, &vec![0; 16 * 1024 * 1024]).await;
+    assert_eq!(hear_out(&mut ends.served).await, (vec![], true));
+    say(&mut ends.served, b"answer").await;
+    assert_eq!(hear(&mut ends.client, 6).await, b"answer");
+    assert_eq!(stage.proxy.counters().to_server, 5);
+}
+
+#[tokio::test]
 async fn one_of_many_is_struck_by_its_number() {
     let stage = Stage::new().await;
     let mut ends = [stage.connect().await, stage.connect().await];

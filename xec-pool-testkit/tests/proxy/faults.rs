@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::net::TcpStream;
+use tokio::{net::TcpStream, task::JoinSet};
 use xec_pool_testkit::proxy::{Blow, Direction, Fault};
 
-use super::stage::{BRIEF, Stage, hear, hear_out, is_silent, say};
+use super::stage::{BRIEF, Ends, Stage, hear, hear_out, is_silent, say};
 
 const NO_JITTER: Duration = Duration::ZERO;
 
@@ -70,6 +70,28 @@ async fn latency_holds_bytes_and_the_end_up_and_keeps_their_order() {
 }
 
 #[tokio::test]
+async fn jitter_is_another_for_each_and_no_longer_than_was_said() {
+    let stage = Stage::new().await;
+    let jitter = Duration::from_secs(2);
+    stage.proxy.set_faults([Fault::Latency { delay: Duration::ZERO, jitter }]);
+    let mut arrivals = JoinSet::new();
+    for _ in 0..24 {
+        let mut ends = stage.connect().await;
+        arrivals.spawn(async move {
+            let start = Instant::now();
+            say(&mut ends.client, b"x").await;
+            hear(&mut ends.served, 1).await;
+            start.elapsed()
+        });
+    }
+    let took = arrivals.join_all().await;
+    // Were they even, one of a million runs would miss a half.
+    assert!(took.iter().any(|took| *took < jitter / 2) && took.iter().any(|took| *took > jitter / 2), "{took:?}");
+    let a_busy_machine = jitter / 2;
+    assert!(took.iter().all(|took| *took < jitter + a_busy_machine), "{took:?}");
+}
+
+#[tokio::test]
 async fn latency_holds_nothing_up_twice_under_load_either() {
     let stage = Stage::new().await;
     // Twice that is a long time on the slowest machine, too.
@@ -94,12 +116,15 @@ async fn a_throttle_lets_no_more_through_a_second() {
     let stage = Stage::new().await;
     let bytes_per_second = NonZeroU32::new(100_000).expect("it is not 0");
     stage.proxy.set_faults([Fault::Throttle { bytes_per_second }]);
-    let mut ends = stage.connect().await;
-    let start = Instant::now();
-    say(&mut ends.served, &[0; 30_000]).await;
-    hear(&mut ends.client, 30_000).await;
-    // The last step needs no pause after it.
-    assert!(start.elapsed() >= Duration::from_millis(240));
+    for direction in [Direction::ToServer, Direction::ToClient] {
+        let Ends { client, served } = stage.connect().await;
+        let (mut from, mut to) = if direction == Direction::ToServer { (client, served) } else { (served, client) };
+        let start = Instant::now();
+        say(&mut from, &[0; 30_000]).await;
+        hear(&mut to, 30_000).await;
+        // The last step needs no pause after it.
+        assert!(start.elapsed() >= Duration::from_millis(240), "{direction:?}");
+    }
 }
 
 #[tokio::test]
@@ -190,6 +215,23 @@ async fn a_connection_ends_after_so_many_bytes_and_not_one_more() {
         assert!(heard == b"789" || !clean, "{blow:?}: {heard:?}");
         assert_eq!(stage.proxy.counters().to_client, 10, "{blow:?}");
     }
+}
+
+#[tokio::test]
+async fn a_server_too_hears_so_many_bytes_and_not_one_more() {
+    let stage = Stage::new().await;
+    let bytes = 10;
+    stage.proxy.set_faults([Fault::StrikeAfter { direction: Direction::ToServer, bytes, blow: Blow::Close }]);
+    let mut ends = stage.connect().await;
+    say(&mut ends.client, b"0123456").await;
+    assert_eq!(hear(&mut ends.served, 7).await, b"0123456");
+    // The other direction is not counted.
+    say(&mut ends.served, &[0; 100]).await;
+    hear(&mut ends.client, 100).await;
+    say(&mut ends.client, b"789 and much more").await;
+    assert_eq!(hear_out(&mut ends.served).await, (b"789".to_vec(), true));
+    assert!(hear_out(&mut ends.client).await.0.is_empty());
+    assert_eq!(stage.proxy.counters().to_server, 10);
 }
 
 #[tokio::test]

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    io::AsyncWriteExt as _,
+    net::{TcpListener, TcpStream},
+};
 use xec_pool_testkit::proxy::{Act, Blow, Direction, Fault};
 
 use super::stage::{BRIEF, Stage, hear, hear_out, in_time, say};
@@ -21,12 +24,16 @@ async fn a_script_does_one_thing_after_the_other_each_in_its_time() {
         (BRIEF, Act::Strike(Blow::Close)),
         (BRIEF, Act::Faults(vec![Fault::Refuse])),
     ];
-    let watching = async {
+    // Said once the first act is over, and nobody hears it before the second.
+    let speaking = async {
+        tokio::time::sleep(BRIEF + BRIEF / 2).await; // sleep is the subject
+        let _ = ends.client.write_all(b"too late").await;
         let end = hear_out(&mut ends.client).await;
         (end, start.elapsed())
     };
-    let ((), (end, after)) = tokio::join!(stage.proxy.play(script), watching);
+    let ((), (end, after), heard) = tokio::join!(stage.proxy.play(script), speaking, hear_out(&mut ends.served));
     assert_eq!(end, (vec![], true));
+    assert_eq!(heard, (vec![], true), "the direction was frozen");
     assert!(after >= 2 * BRIEF);
     assert!(start.elapsed() >= 3 * BRIEF);
     assert!(TcpStream::connect(stage.proxy.addr()).await.is_err());
