@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     future::poll_fn,
+    path::PathBuf,
     pin::Pin,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -23,7 +24,7 @@ use xec_pool_testkit::SshdContainer;
 
 use super::{
     client::{self, LONG},
-    start,
+    networks, start,
 };
 
 /// How long past its end a container is left alone.
@@ -42,18 +43,40 @@ async fn exists(id: &str) -> bool {
 #[tokio::test]
 async fn a_panic_and_a_drop_outside_of_a_runtime_leave_nothing_behind() {
     let sshd = start().await;
-    let id = sshd.id().to_owned();
+    let its = Its::of(&sshd).await;
     std::thread::spawn(move || drop(sshd)).join().expect("dropping it there is fine");
-    assert!(!exists(&id).await);
+    assert_eq!(its.left().await, (false, 0, false));
     let (tell, told) = tokio::sync::oneshot::channel();
     let panicked = tokio::spawn(async move {
         let sshd = start().await;
-        let _ = tell.send(sshd.id().to_owned());
+        let _ = tell.send(Its::of(&sshd).await);
         panic!("as tests do");
     });
-    let id = told.await.expect("it started");
+    let its = told.await.expect("it started");
     assert!(panicked.await.is_err());
-    assert!(!exists(&id).await);
+    assert_eq!(its.left().await, (false, 0, false));
+}
+
+/// What a container has.
+struct Its {
+    id: String,
+    network: String,
+    folder: PathBuf,
+}
+
+impl Its {
+    async fn of(sshd: &SshdContainer) -> Self {
+        let network = networks(sshd).await.pop().expect("it is on one");
+        let folder = sshd.key_path().parent().expect("it is in one").to_owned();
+        let its = Self { id: sshd.id().to_owned(), network, folder };
+        assert_eq!(its.left().await, (true, 1, true));
+        its
+    }
+
+    /// Whether it is there, how many networks, and whether its folder.
+    async fn left(&self) -> (bool, usize, bool) {
+        (exists(&self.id).await, networks_called(&self.network).await, self.folder.exists())
+    }
 }
 
 /// What happens to a network of this process, in order, from a moment ago on.
@@ -143,6 +166,9 @@ async fn outlived(image: &str) -> ContainerAsync<GenericImage> {
     panic!("it does not start");
 }
 
+/// A victim that starts one, and ends.
+const SWEEPER: &str = "leftovers::a_frozen_one_whose_time_is_over_is_swept_by_the_next_process_and_no_live_one_is";
+
 #[tokio::test]
 async fn a_frozen_one_whose_time_is_over_is_swept_by_the_next_process_and_no_live_one_is() {
     if client::is_victim() {
@@ -156,14 +182,38 @@ async fn a_frozen_one_whose_time_is_over_is_swept_by_the_next_process_and_no_liv
     let image = shown.config.and_then(|config| config.image).expect("it has one");
     let (frozen, live) = (outlived(&image).await, outlived(&image).await);
     frozen.pause().await.expect("paused");
-    let (mut sweeper, _) = client::victim(
-        "leftovers::a_frozen_one_whose_time_is_over_is_swept_by_the_next_process_and_no_live_one_is",
-        &[],
-    );
+    let (mut sweeper, _) = client::victim(SWEEPER, &[]);
     assert!(client::end_of(&mut sweeper).success());
     assert!(!exists(frozen.id()).await);
     assert!(exists(live.id()).await, "one that runs is trusted to end by itself");
     assert!(exists(sshd.id()).await);
+}
+
+#[tokio::test]
+async fn the_network_of_a_killed_process_is_swept_by_the_next_one_once_nothing_runs_on_it() {
+    if client::is_victim() {
+        let brief = SshdContainer::builder().lifetime(Duration::from_secs(10));
+        let sshd = brief.start().await.expect("it starts");
+        client::say(sshd.id());
+        return std::future::pending().await;
+    }
+    let (mut victim, ids) = client::victim(
+        "leftovers::the_network_of_a_killed_process_is_swept_by_the_next_one_once_nothing_runs_on_it",
+        &[],
+    );
+    client::kill("-KILL", victim.id());
+    assert!(!client::end_of(&mut victim).success());
+    let docker = docker_client_instance().await.expect("an engine");
+    let mut ended = Box::pin(docker.wait_container(&ids[0], None));
+    let _ = timeout(LONG, poll_fn(|cx| ended.as_mut().poll_next(cx))).await.expect("it ends");
+    let networks = format!("xec-pool-test-{}-", victim.id());
+    // Its first start sweeps.
+    let (mut sweeper, _) = client::victim(SWEEPER, &[]);
+    assert!(client::end_of(&mut sweeper).success());
+    assert_eq!(networks_called(&networks).await, 0);
+    // It is left for longer, for clocks differ.
+    let force = RemoveContainerOptions { force: true, ..Default::default() };
+    docker.remove_container(&ids[0], Some(force)).await.expect("removed");
 }
 
 /// Containers in all states; one is gone already, and only the engine knows.

@@ -1,6 +1,12 @@
 //! sshd in containers, seen by OpenSSH's own client and by a bare socket.
 
-use std::{process::Child, time::Duration};
+use std::{
+    io::{Read as _, Write as _},
+    process::Child,
+    sync::mpsc::{self, Receiver, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
 
 use testcontainers::core::client::docker_client_instance;
 use tokio::{io::AsyncReadExt as _, net::TcpStream, time::timeout};
@@ -13,7 +19,7 @@ mod client;
 // What is left of them in the end.
 mod leftovers;
 
-use self::client::{Login, echoes};
+use self::client::{LONG, Login, echoes};
 
 /// What nobody answers is not answered within this either.
 const SHORT: Duration = Duration::from_millis(300);
@@ -39,6 +45,20 @@ fn run(sshd: &SshdContainer, command: &str) -> (Option<i32>, String) {
 /// A connection that runs `cat`, known to be up.
 fn cat(sshd: &SshdContainer) -> Child {
     login(sshd).cat().0
+}
+
+/// Says something to `cat`, and returns what tells when that has come back.
+fn say_to(child: &mut Child) -> Receiver<u8> {
+    child.stdin.as_mut().expect("it is piped").write_all(b"x").expect("ssh reads");
+    let mut stdout = child.stdout.take().expect("it is piped");
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut byte = [0];
+        if stdout.read_exact(&mut byte).is_ok() {
+            let _ = tell.send(byte[0]);
+        }
+    });
+    told
 }
 
 /// What a new connection comes to.
@@ -92,6 +112,45 @@ async fn its_published_port_is_this_machines_alone() {
     assert_eq!(&greeting, b"SSH-");
 }
 
+/// The networks that the engine has it on.
+async fn networks(sshd: &SshdContainer) -> Vec<String> {
+    let docker = docker_client_instance().await.expect("an engine");
+    let shown = docker.inspect_container(sshd.id(), None).await.expect("it is there");
+    shown.network_settings.and_then(|network| network.networks).expect("it has some").into_keys().collect()
+}
+
+/// Whether one gets a greeting from another one.
+async fn reaches(from: &SshdContainer, to: &SshdContainer) -> bool {
+    let (ip, port) = (to.addr().ip(), to.addr().port());
+    let knock = format!("exec bash -c 'head -c 4 < /dev/tcp/{ip}/{port}'");
+    timeout(10 * SHORT, from.exec(&knock)).await.is_ok_and(|said| said.is_ok_and(|said| said == "SSH-"))
+}
+
+#[tokio::test]
+async fn its_network_is_its_own_and_leads_to_no_other() {
+    let (one, other) = (start().await, start().await);
+    assert_eq!(networks(&one).await.len(), 1);
+    assert_ne!(networks(&one).await, networks(&other).await);
+    assert!(!reaches(&one, &other).await);
+    let together = SshdContainer::builder().start_many(2).await.expect("they start");
+    assert_eq!(networks(&together[0]).await, networks(&together[1]).await);
+    assert!(reaches(&together[0], &together[1]).await, "so the others' silence says something");
+}
+
+#[tokio::test]
+async fn without_an_engine_one_sentence_says_what_to_do() {
+    if client::is_victim() {
+        let error = SshdContainer::start().await.expect_err("nobody listens there");
+        return client::say(&format!("{:?} {error}", error.kind()));
+    }
+    let nobody = [("DOCKER_HOST", "tcp://127.0.0.1:1")];
+    let (mut victim, words) = client::victim("without_an_engine_one_sentence_says_what_to_do", &nobody);
+    assert!(client::end_of(&mut victim).success());
+    let said = words.join(" ");
+    assert!(said.starts_with("NotConnected no Docker engine answers ("), "{said}");
+    assert!(said.ends_with("or say where it is with DOCKER_HOST"), "{said}");
+}
+
 #[tokio::test]
 async fn a_frozen_one_is_silent_and_thaws() {
     let sshd = start().await;
@@ -124,10 +183,12 @@ async fn an_unplugged_one_cannot_be_reached_and_its_connections_wait() {
     let addr = sshd.addr();
     let mut child = cat(&sshd);
     sshd.unplug().await.expect("unplugged");
+    let echo = say_to(&mut child);
     assert_eq!(knock(&sshd).await, Knock::Unreachable);
+    assert_eq!(echo.recv_timeout(SHORT), Err(RecvTimeoutError::Timeout));
     sshd.plug().await.expect("plugged");
     assert_eq!(sshd.addr(), addr);
-    assert!(echoes(&mut child));
+    assert_eq!(echo.recv_timeout(LONG), Ok(b'x'));
     assert_eq!(knock(&sshd).await, Knock::Greeted);
 }
 
@@ -136,10 +197,12 @@ async fn a_black_hole_swallows_what_is_said_until_it_is_healed() {
     let sshd = start().await;
     let mut child = cat(&sshd);
     sshd.cut().await.expect("cut");
+    let echo = say_to(&mut child);
     assert_eq!(knock(&sshd).await, Knock::Unreachable);
+    assert_eq!(echo.recv_timeout(SHORT), Err(RecvTimeoutError::Timeout));
     assert_eq!(child.try_wait().expect("it can be asked"), None, "nobody told it");
     sshd.heal().await.expect("healed");
-    assert!(echoes(&mut child));
+    assert_eq!(echo.recv_timeout(LONG), Ok(b'x'), "what was said meanwhile, said again by the kernel");
     assert_eq!(knock(&sshd).await, Knock::Greeted);
 }
 
