@@ -9,7 +9,7 @@
 //!
 //! # Examples
 //!
-//! A transport of forty lines, and all that it takes to test it, is in the testkit's `tests/conformance/echo.rs`. With
+//! A transport of sixty lines, and all that it takes to test it, is in the testkit's `tests/conformance/echo.rs`. With
 //! an environment in hand:
 //!
 //! ```

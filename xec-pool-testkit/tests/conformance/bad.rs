@@ -66,9 +66,22 @@ async fn a_secret_that_only_a_refused_login_shows_is_found() {
     assert_eq!((broken.promise, broken.how.contains(SECRET)), ("errors_hold_no_secret", false), "{broken}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn there_is_a_bad_deed_for_every_promise() {
+    let environment = BadEnvironment::new("none");
+    // Before a peer that is never as it should be no promise is kept.
+    environment.bad.leaked.store(true, Ordering::Relaxed);
+    let all = conformance::run(&environment).await;
+    let deed = DEEDS.iter().copied();
+    assert!(all.iter().map(|broken| broken.promise).eq(deed), "{DEEDS:#?} for {all:#?}");
+}
+
 /// One test for each promise: it is broken, and for the reason that it is broken by.
 macro_rules! broken {
     ($($promise:ident: $how:literal)+) => {
+        /// The promises for which there is a bad deed.
+        const DEEDS: &[&str] = &[$(stringify!($promise)),+];
+
         $(
             #[tokio::test(start_paused = true)]
             async fn $promise() {

@@ -11,7 +11,7 @@ use tokio::{
 use xec_pool_core::{Check, CloseReason, ConnectContext, FailureKind, Transport};
 use xec_pool_testkit::{FaultProxy, conformance::Proxied};
 
-// The transport: forty lines.
+// The transport: sixty lines.
 
 struct Echo(SocketAddr);
 

@@ -4,11 +4,12 @@
 // The mock.
 mod mocked;
 
-// The example: a transport of forty lines.
+// The example: a transport of sixty lines. Without the feature it is not there, and nobody says so: `cargo xtask test`
+// switches it on.
 #[cfg(feature = "proxy")]
 mod echo;
 
-// What the ready-made environment is told.
+// What the ready-made environment is told; likewise.
 #[cfg(feature = "proxy")]
 mod proxied;
 
