@@ -51,7 +51,9 @@
 //! # }
 //! ```
 //!
-//! A program on `xec-pool-ssh` speaks real SSH to a server in its own process: scripted answers, no shell, no container.
+//! A program on `xec-pool-ssh` can speak real SSH to a server in its own process: scripted answers, no shell, no
+//! container. This crate does not know that one, so the program itself is not here; this is the server, and what it is
+//! to be told:
 //!
 //! ```
 //! # #[cfg(not(feature = "embedded-ssh"))] fn main() {}
@@ -66,10 +68,12 @@
 //!     })
 //!     .start()
 //!     .await?;
-//! // What an `SshConfig` needs: where, by which key, and a line for its `known_hosts`.
+//! // Plug this in: `SshConfig::builder(target.parse()?).private_key_text(key).known_hosts([file])`.
 //! let (target, key) = (format!("tester@{}", server.addr()), keys::USER_ED25519.private);
-//! std::fs::write(std::env::temp_dir().join("known_hosts-of-a-test"), server.known_hosts_line())?;
-//! # let _ = (target, key); std::fs::remove_file(std::env::temp_dir().join("known_hosts-of-a-test")) }
+//! let file = std::env::temp_dir().join("known_hosts-of-a-test");
+//! std::fs::write(&file, server.known_hosts_line())?;
+//! // `pool.command("uptime").output()` says "up 3 days".
+//! # let _ = (target, key); std::fs::remove_file(file) }
 //! ```
 //!
 //! # Test your transport

@@ -27,6 +27,11 @@ impl SshdContainer {
     /// # Errors
     ///
     /// When the engine refuses; so do all of these.
+    ///
+    /// # Cancel safety
+    ///
+    /// Once it is polled the engine may have been asked, and then does it: it may be frozen afterwards. So for all of these
+    /// that ask the engine once.
     pub async fn pause(&self) -> io::Result<()> {
         self.container().pause().await.map_err(io::Error::other)
     }
@@ -36,6 +41,10 @@ impl SshdContainer {
     /// # Errors
     ///
     /// As [`pause`](Self::pause).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`pause`](Self::pause): it may have thawed.
     pub async fn unpause(&self) -> io::Result<()> {
         self.container().unpause().await.map_err(io::Error::other)
     }
@@ -45,6 +54,10 @@ impl SshdContainer {
     /// # Errors
     ///
     /// As [`pause`](Self::pause).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`pause`](Self::pause): it may be dead.
     pub async fn kill(&self) -> io::Result<()> {
         let how = KillContainerOptions { signal: "SIGKILL".to_owned() };
         self.docker.kill_container(self.id(), Some(how)).await.map_err(io::Error::other)
@@ -57,6 +70,10 @@ impl SshdContainer {
     ///
     /// As [`pause`](Self::pause); also when sshd does not come back, or when its
     /// [`lifetime`](crate::container::SshdContainerBuilder::lifetime) is over.
+    ///
+    /// # Cancel safety
+    ///
+    /// It may be dead, or run and not listen yet, and [`addr`](Self::addr) may be that of before: call it again.
     pub async fn restart(&self) -> io::Result<()> {
         if self.is_running().await? {
             self.kill().await?;
@@ -74,6 +91,10 @@ impl SshdContainer {
     /// # Errors
     ///
     /// As [`pause`](Self::pause).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`pause`](Self::pause): its cable may be out.
     pub async fn unplug(&self) -> io::Result<()> {
         let request = NetworkDisconnectRequest { container: self.id().to_owned(), force: Some(true) };
         self.docker.disconnect_network(&self.network, request).await.map_err(io::Error::other)
@@ -84,6 +105,10 @@ impl SshdContainer {
     /// # Errors
     ///
     /// As [`pause`](Self::pause).
+    ///
+    /// # Cancel safety
+    ///
+    /// Its cable may be in, and [`addr`](Self::addr) that of before.
     pub async fn plug(&self) -> io::Result<()> {
         let request = NetworkConnectRequest { container: self.id().to_owned(), ..Default::default() };
         self.docker.connect_network(&self.network, request).await.map_err(io::Error::other)?;
@@ -96,6 +121,10 @@ impl SshdContainer {
     /// # Errors
     ///
     /// As [`pause`](Self::pause); also in an image without `ip`.
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`exec`](Self::exec): it may be cut off, and a second one fails then; [`heal`](Self::heal) ends it.
     pub async fn cut(&self) -> io::Result<()> {
         self.route("add").await
     }
@@ -105,6 +134,10 @@ impl SshdContainer {
     /// # Errors
     ///
     /// As [`cut`](Self::cut).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`exec`](Self::exec): it may be healed, and a second one fails then.
     pub async fn heal(&self) -> io::Result<()> {
         self.route("del").await
     }
@@ -119,6 +152,10 @@ impl SshdContainer {
     /// # Errors
     ///
     /// As [`pause`](Self::pause).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`exec`](Self::exec): some, all or none of them are killed.
     pub async fn kill_connections(&self) -> io::Result<usize> {
         Ok(self.exec(KILL_CONNECTIONS).await?.lines().count())
     }
@@ -129,6 +166,10 @@ impl SshdContainer {
     /// # Errors
     ///
     /// As [`pause`](Self::pause).
+    ///
+    /// # Cancel safety
+    ///
+    /// As [`pause`](Self::pause): either limit may be in force.
     pub async fn limit_processes(&self, at_most: Option<u32>) -> io::Result<()> {
         let pids_limit = Some(at_most.map_or(-1, i64::from));
         let update = ContainerUpdateBody { pids_limit, ..Default::default() };

@@ -28,6 +28,10 @@ impl SshdContainer {
     ///
     /// When the script fails (the text is what it said), or the engine cannot run anything in it: it is paused, or
     /// killed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A script that has begun runs on over there, to its end; its output is lost.
     pub async fn exec(&self, script: &str) -> io::Result<String> {
         let options = CreateExecOptions {
             cmd: Some(vec!["/bin/sh", "-c", script]),
@@ -63,6 +67,10 @@ impl SshdContainer {
     /// # Errors
     ///
     /// As [`exec`](Self::exec).
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe to drop: it only looks.
     pub async fn processes(&self) -> io::Result<Vec<String>> {
         let said = self.exec(PROCESSES).await?;
         let mut names: Vec<String> =
@@ -81,6 +89,10 @@ impl SshdContainer {
     /// # Errors
     ///
     /// When the engine does not tell.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe to drop: it only looks.
     pub async fn log(&self) -> io::Result<Vec<String>> {
         let said = self.container().stderr_to_vec().await.map_err(io::Error::other)?;
         Ok(String::from_utf8_lossy(&said).lines().map(|line| line.trim_end().to_owned()).collect())

@@ -11,6 +11,8 @@
 //! | `XEC_POOL_SSHD_IMAGE=NAME:TAG` | one that the engine has already; dropbear is run where it has no sshd |
 //! | `DOCKER_HOST` | where the engine is, if not at its usual socket |
 //!
+//! The second of these needs a registry and Debian's packages: no test of ours has ever run it.
+//!
 //! # What is cleaned up
 //!
 //! | what happens | what goes | what stays |
@@ -139,6 +141,10 @@ impl SshdContainer {
     /// # Errors
     ///
     /// When it has none: it is killed or unplugged.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe to drop: it only asks.
     pub async fn published(&self) -> io::Result<SocketAddr> {
         let port = self.container().get_host_port_ipv4(PORT).await.map_err(io::Error::other)?;
         Ok((Ipv4Addr::LOCALHOST, port).into())
@@ -173,6 +179,10 @@ impl SshdContainer {
     /// # Errors
     ///
     /// When the engine does not know it.
+    ///
+    /// # Cancel safety
+    ///
+    /// Safe to drop: it only asks.
     pub async fn is_running(&self) -> io::Result<bool> {
         self.container().is_running().await.map_err(io::Error::other)
     }
