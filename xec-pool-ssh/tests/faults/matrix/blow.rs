@@ -25,12 +25,13 @@ pub(crate) struct Held {
 /// Ignores what asks it to end, and so keeps its session after its caller has left.
 const STUBBORN: &str = "trap '' TERM; echo > /dev/shm/mark; read -r _ < /dev/shm/gate";
 
-/// Whether the fault must be there before the state can be.
+/// Whether the fault must be there before the state can be. Who waits for a check dials, too, and would be the stranger
+/// that others are turned away for.
 pub(crate) const fn comes_first(state: State, fault: Fault) -> bool {
     matches!(
         (state, fault),
         (State::Idle, _)
-            | (State::Connecting | State::Draining, Fault::MaxStartups)
+            | (State::Connecting | State::Validating | State::Draining, Fault::MaxStartups)
             | (State::Opening, Fault::MaxSessions)
     )
 }
