@@ -52,8 +52,13 @@ pub(crate) fn root() -> PathBuf {
 /// The cargo that runs us, told where the workspace is; the working directory stays the caller's.
 pub(crate) fn cargo(verb: &str) -> Command {
     let mut cargo = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    // Ours, from `cargo run`. What a build script has seen of it would be built again under a cargo typed by hand.
-    cargo.env_remove("CARGO_MANIFEST_DIR");
+    // They speak of us, who were started by `cargo run`. Build scripts that look at them, as ring's does, would run again
+    // after each cargo that is typed by hand, and all that stands on them would be built again.
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
+    }
     cargo.arg(verb).arg("--manifest-path").arg(root().join("Cargo.toml"));
     cargo
 }
