@@ -30,7 +30,8 @@ pub(super) fn start(test: &str, flags: &[&str], home: &Path) -> Child {
     program(test, flags, home).env_remove("SSH_AUTH_SOCK").spawn().expect("it runs again")
 }
 
-/// The same with an agent.
+/// The same with an agent, which is a program of OpenSSH's.
+#[cfg(feature = "sshd")]
 pub(super) fn start_with_agent(test: &str, flags: &[&str], home: &Path, agent: &Path) -> Child {
     program(test, flags, home).env("SSH_AUTH_SOCK", agent).spawn().expect("it runs again")
 }
