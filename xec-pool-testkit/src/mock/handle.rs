@@ -25,6 +25,11 @@ impl MockHandle {
         self.world.books().push(hook, steps);
     }
 
+    /// Forgets what is left of a hook's script. What it does [always](Self::always) stays.
+    pub fn clear_script(&self, hook: Hook) {
+        self.world.books().clear(hook);
+    }
+
     /// Whenever its script is used up, `hook` does this. At first: [`Step::ok`].
     pub fn always(&self, hook: Hook, step: Step) {
         self.world.books().always(hook, step);

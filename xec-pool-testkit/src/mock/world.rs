@@ -100,6 +100,10 @@ impl Books {
         self.script(hook).steps.extend(steps);
     }
 
+    pub(super) fn clear(&mut self, hook: Hook) {
+        self.script(hook).steps.clear();
+    }
+
     pub(super) fn always(&mut self, hook: Hook, step: Step) {
         self.script(hook).after = Some(step);
     }

@@ -34,13 +34,16 @@ async fn a_script_is_followed_step_by_step_and_then_the_default() {
     let error = connect().await.expect_err("first it fails");
     assert_eq!(transport.classify(&error), FailureKind::Unreachable);
     drop(connect().await.expect("then it works"));
+    handle.script(Hook::Connect, [Step::ok(), Step::ok()]);
+    drop(connect().await.expect("the script goes on"));
+    handle.clear_script(Hook::Connect);
     for _ in 0..2 {
         let start = Instant::now();
         assert_eq!(connect().await.expect_err("then it fails for ever").kind(), FailureKind::Trust);
         assert_eq!(start.elapsed(), SECOND);
     }
-    assert_eq!(handle.calls(Hook::Connect), 4);
-    assert_eq!((handle.opened(), handle.live(), handle.most_live()), (1, 0, 1));
+    assert_eq!(handle.calls(Hook::Connect), 5);
+    assert_eq!((handle.opened(), handle.live(), handle.most_live()), (2, 0, 1));
 }
 
 #[tokio::test(start_paused = true)]
