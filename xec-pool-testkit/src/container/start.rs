@@ -149,8 +149,14 @@ impl SshdContainerBuilder {
         let network = interrupt::network_prefix() + &self.network.clone().unwrap_or_else(new_network);
         let container = self.request(image, &network).start().await.map_err(io::Error::other)?;
         drop(door);
-        let addr = Mutex::new(locate(&container).await?);
+        let located = locate(&container).await;
+        let addr = Mutex::new(*located.as_ref().unwrap_or(&NOWHERE));
         let sshd = SshdContainer { container: Some(container), docker, network, home, addr };
+        if let Err(error) = located {
+            // One that has ended already has no address any more, but words.
+            sshd.has_not_ended().await?;
+            return Err(error);
+        }
         sshd.listens().await?;
         Ok(sshd)
     }
@@ -204,6 +210,9 @@ impl SshdContainerBuilder {
         text
     }
 }
+
+/// Nobody is there.
+const NOWHERE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::UNSPECIFIED), 0);
 
 fn text(text: &str) -> Vec<u8> {
     text.as_bytes().to_vec()
