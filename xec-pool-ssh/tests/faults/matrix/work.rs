@@ -64,17 +64,12 @@ const ANSWERED: Duration = Duration::from_millis(100);
 
 /// A command and its input. It stands still once it has said at `mark` that it has begun, unless it is to stream.
 fn command(state: State, fault: Fault) -> (String, Vec<u8>) {
-    let last = match fault {
-        Fault::Exhausted => "head -c 1000000 /dev/zero > /small/file",
-        Fault::Slow => STAMP,
-        Fault::Killed
-        | Fault::Frozen
-        | Fault::Rebooted
-        | Fault::Unplugged
-        | Fault::BlackHole
-        | Fault::Reset
-        | Fault::MaxSessions
-        | Fault::MaxStartups => "true",
+    let last = if fault == Fault::Exhausted {
+        "head -c 1000000 /dev/zero > /small/file"
+    } else if fault == Fault::Slow {
+        STAMP
+    } else {
+        "true"
     };
     match state {
         State::Streaming if fault.ends_connections() => ("echo > /dev/shm/mark; exec yes".to_owned(), Vec::new()),
